@@ -1,0 +1,1 @@
+"""One function a page, each answering one question."""

@@ -1,0 +1,74 @@
+"""Surgery on key-value caches: joining rows, taking rows out, going back, copying.
+
+Rows of a batch end at the same column: a shorter row is padded on the left, and the attention mask says where it
+begins. Works on transformers' `DynamicCache` with full-attention layers, (rows, heads, tokens, width) each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from transformers import DynamicCache
+
+
+def empty() -> DynamicCache:
+    """A cache that holds nothing."""
+    from transformers import DynamicCache
+
+    return DynamicCache()
+
+
+def length(cache: DynamicCache) -> int:
+    """Number of token columns in the cache."""
+    return int(cache.get_seq_length())
+
+
+def _change(cache: DynamicCache, change: Callable[[torch.Tensor], torch.Tensor]) -> None:
+    for layer in cache.layers:
+        if layer.is_initialized:
+            layer.keys, layer.values = change(layer.keys), change(layer.values)
+
+
+def crop(cache: DynamicCache, tokens: int) -> None:
+    """Keep the first `tokens` columns."""
+    _change(cache, lambda kept: kept[:, :, :tokens])
+
+
+def trim_left(cache: DynamicCache, tokens: int) -> None:
+    """Drop the first `tokens` columns, which no row needs any more."""
+    if tokens:
+        _change(cache, lambda kept: kept[:, :, tokens:])
+
+
+def select(cache: DynamicCache, rows: Sequence[int]) -> None:
+    """Keep only these rows, in this order."""
+    _change(cache, lambda kept: kept[list(rows)])
+
+
+def copy(cache: DynamicCache, row: int | None = None) -> DynamicCache:
+    """An independent cache with the same contents, or with those of one row."""
+    other = empty()
+    for index, layer in enumerate(cache.layers):
+        if layer.is_initialized:
+            rows = slice(None) if row is None else slice(row, row + 1)
+            other.update(layer.keys[rows].clone(), layer.values[rows].clone(), index)
+    return other
+
+
+def join(first: DynamicCache, second: DynamicCache) -> DynamicCache:
+    """One cache with the rows of both, the shorter padded with zeros on the left."""
+    columns = max(length(first), length(second))
+
+    def padded(kept: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.pad(kept, (0, 0, columns - kept.shape[2], 0))
+
+    joined = empty()
+    for index, (one, two) in enumerate(zip(first.layers, second.layers, strict=True)):
+        joined.update(
+            torch.cat([padded(one.keys), padded(two.keys)]), torch.cat([padded(one.values), padded(two.values)]), index
+        )
+    return joined

@@ -1,0 +1,178 @@
+"""Recordings on disk: one safetensors file each, and the journal that a running generation appends to.
+
+A journal is a sequence of frames. A frame is an 8-byte mark, the length and the CRC-32 of its body, and the body, a
+small safetensors file with the rows since the frame before; the first frame carries the header as well. A process that
+is killed loses at most the rows after its last frame.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load as load_bytes
+from safetensors.numpy import save as save_bytes
+
+from .errors import RecordingError
+from .recording import FORMAT_VERSION, Recording
+from .schema import COLUMNS
+
+KEY = "thoughtscope"
+MARK = b"THOUGHT1"
+FRAME = struct.Struct("<8sQI")
+LARGEST_HEADER = 64 * 2**20
+
+
+def _pack(columns: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> bytes:
+    arrays = {name: np.ascontiguousarray(values) for name, values in columns.items()}
+    return save_bytes(arrays, {KEY: json.dumps(meta, ensure_ascii=False)})
+
+
+def _unpack(body: bytes) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    (size,) = struct.unpack_from("<Q", body)
+    header = json.loads(body[8 : 8 + size])
+    return load_bytes(body), json.loads(header["__metadata__"][KEY])
+
+
+def write_beside(path: Path, body: bytes) -> Path:
+    """Write `body` to a neighbour of `path` and rename it, so that nobody ever sees half a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with beside.open("wb") as file:
+            file.write(body)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+    return path
+
+
+def save(run: Recording, path: Path) -> Path:
+    """Write a recording; states keep the model's dtype when that is bfloat16."""
+    columns = dict(run.columns)
+    if "states" in columns and run.meta["model"].get("dtype") == "bfloat16":
+        import ml_dtypes
+
+        columns["states"] = columns["states"].astype(ml_dtypes.bfloat16)
+    try:
+        return write_beside(path, _pack(columns, run.meta))
+    except OSError as error:
+        raise RecordingError(f"cannot write {path}: {error.strerror}; choose another place with -o") from error
+
+
+def load(path: Path) -> Recording:
+    """Read a recording or recover a journal; see `Recording.load`."""
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            start = file.read(8)
+    except FileNotFoundError:
+        raise RecordingError(f"no recording at {path}: the file does not exist") from None
+    except OSError as error:
+        raise RecordingError(f"cannot read {path}: {error.strerror}") from error
+    if start == MARK:
+        return recover(path)
+    if size < 8:
+        raise RecordingError(f"{path} is truncated: {size} bytes, too short for a recording")
+    header = int.from_bytes(start, "little")
+    if header > LARGEST_HEADER and header > size:
+        raise RecordingError(f"{path} is not a recording, or damaged: its first bytes announce a header of {header:,} bytes in a file of {size:,}")
+    if header > LARGEST_HEADER:
+        raise RecordingError(f"{path} is refused: its header has {header:,} bytes, allowed are {LARGEST_HEADER:,}")
+    if header + 8 > size:
+        raise RecordingError(f"{path} is truncated: its header needs {header + 8:,} bytes, the file has {size:,}")
+    try:
+        columns, meta = _unpack(path.read_bytes())
+    except KeyError:
+        raise RecordingError(f"{path} is a safetensors file, but not a recording of Thoughtscope") from None
+    except (SafetensorError, ValueError, TypeError) as error:
+        reason = str(error).splitlines()[0]
+        truncated = "incomplete" in reason.lower() or "buffer" in reason.lower()
+        raise RecordingError(f"{path} is {'truncated' if truncated else 'damaged, or not a recording'}: {reason}") from error
+    return _checked(path, columns, meta)
+
+
+def _checked(path: Path, columns: dict[str, np.ndarray], meta: dict[str, Any]) -> Recording:
+    version = meta.get("format_version")
+    if not isinstance(version, int) or version > FORMAT_VERSION:
+        raise RecordingError(f"{path} is too new: format {version}, this version reads up to {FORMAT_VERSION}; update thoughtscope")
+    try:
+        if "states" in columns:
+            columns["states"] = np.asarray(columns["states"], np.float32)
+        return Recording(meta, columns)
+    except (RecordingError, KeyError, TypeError) as error:
+        raise RecordingError(f"{path} is damaged: {error}") from error
+
+
+def read_header(path: Path) -> dict[str, Any]:
+    """The header of a finished recording, without its columns (for lists of files)."""
+    with path.open("rb") as file:
+        size = int.from_bytes(file.read(8), "little")
+        if size > min(LARGEST_HEADER, path.stat().st_size):
+            raise RecordingError(f"{path} is not a recording, or damaged")
+        try:
+            return json.loads(json.loads(file.read(size))["__metadata__"][KEY])
+        except (ValueError, KeyError, TypeError):
+            raise RecordingError(f"{path} is not a recording, or damaged") from None
+
+
+class Journal:
+    """Appends the rows of a running generation to a file, a frame at a time."""
+
+    def __init__(self, path: Path) -> None:
+        """Start an empty journal; its folder is made when missing."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = path
+        self._file = path.open("wb")
+
+    def append(self, columns: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> None:
+        """Write one frame: new rows of the columns, and what of the header is new."""
+        body = _pack(columns, meta)
+        self._file.write(FRAME.pack(MARK, len(body), zlib.crc32(body)) + body)
+        self._file.flush()
+
+    def close(self, *, delete: bool = False) -> None:
+        """Close the file; delete it once the finished recording is in place."""
+        self._file.close()
+        if delete:
+            self.path.unlink(missing_ok=True)
+
+
+def recover(path: Path) -> Recording:
+    """Put a recording together from the whole frames of a journal.
+
+    Header entries of later frames replace those of earlier ones, except for lists, which are continued.
+    """
+    parts: dict[str, list[np.ndarray]] = {}
+    meta: dict[str, Any] = {}
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        while len(head := file.read(FRAME.size)) == FRAME.size:
+            mark, length, check = FRAME.unpack(head)
+            if mark != MARK or length > size - file.tell():
+                break
+            body = file.read(length)
+            if zlib.crc32(body) != check:
+                break
+            columns, news = _unpack(body)
+            for name, values in columns.items():
+                parts.setdefault(name, []).append(values)
+            for key, value in news.items():
+                meta[key] = meta.get(key, []) + value if isinstance(value, list) and key in ("token_texts", "events") else value
+    if not meta:
+        raise RecordingError(f"{path} is a journal without one whole frame: nothing to recover")
+    columns = {
+        name: np.concatenate(values) if name not in COLUMNS or COLUMNS[name].per_token else values[-1]
+        for name, values in parts.items()
+    }
+    meta.setdefault("stop_reason", None)
+    return _checked(path, columns, {**meta, "recovered": True, "stop_reason": meta["stop_reason"] or "killed"})
