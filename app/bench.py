@@ -48,8 +48,12 @@ def run_bench(tokens: int, repeats: int, say: Callable[[str], None]) -> list[dic
         asked = prompts[:batch]
         arms["generate", "transformers", batch] = lambda asked=asked: plain_generate(model, asked, tokens)
         for name, engine in engines.items():
-            arms["loop without taps", name, batch] = lambda asked=asked, engine=engine: _ours(engine, asked, tokens, False)
-            arms["loop with live set", name, batch] = lambda asked=asked, engine=engine: _ours(engine, asked, tokens, True)
+            arms["loop without taps", name, batch] = lambda asked=asked, engine=engine: _ours(
+                engine, asked, tokens, False
+            )
+            arms["loop with live set", name, batch] = lambda asked=asked, engine=engine: _ours(
+                engine, asked, tokens, True
+            )
     seconds: dict[tuple[str, str, int], list[float]] = {arm: [] for arm in arms}
     expected: dict[int, list[list[int]]] = {}
     for repeat in range(repeats + 1):
@@ -59,7 +63,9 @@ def run_bench(tokens: int, repeats: int, say: Callable[[str], None]) -> list[dic
             made = decode()
             spent = time.perf_counter() - began
             if made != expected.setdefault(batch, made):
-                raise WorkError(f"{arm} on {engine}, batch {batch}, gave other tokens than plain generate: nothing is comparable")
+                raise WorkError(
+                    f"{arm} on {engine}, batch {batch}, gave other tokens than plain generate: nothing is comparable"
+                )
             if repeat:
                 seconds[arm, engine, batch].append(spent)
     return _rows(seconds, tokens, repeats, model)
@@ -76,7 +82,9 @@ def _long_prompts(model: Model, engine: Engine, tokens: int) -> list[Any]:
     asked = [Request(prompt, Sampling(0, max_tokens=tokens)) for prompt in tried]
     long = {step.row for steps in Generation(engine, asked, batch=BATCH) for step in steps if step.token == tokens - 1}
     if len(long) < BATCH:
-        raise WorkError(f"only {len(long)} bundled problems make the model think for {tokens} tokens; use a smaller --tokens")
+        raise WorkError(
+            f"only {len(long)} bundled problems make the model think for {tokens} tokens; use a smaller --tokens"
+        )
     return [tried[row] for row in sorted(long)[:BATCH]]
 
 
@@ -109,7 +117,9 @@ def _gold(engine: Engine) -> Any:
     return _GOLD[engine.name]
 
 
-def _rows(seconds: dict[tuple[str, str, int], list[float]], tokens: int, repeats: int, model: Model) -> list[dict[str, Any]]:
+def _rows(
+    seconds: dict[tuple[str, str, int], list[float]], tokens: int, repeats: int, model: Model
+) -> list[dict[str, Any]]:
     rates = {arm: arm[2] * tokens / np.array(spent) for arm, spent in seconds.items()}
     rows = []
     for (arm, engine, batch), rate in rates.items():
@@ -139,7 +149,9 @@ def _rows(seconds: dict[tuple[str, str, int], list[float]], tokens: int, repeats
 
 def table_lines(rows: Sequence[dict[str, Any]]) -> list[str]:
     """The rows for people; ratios are medians of per-round ratios."""
-    lines = [f"{'arm':<22}{'engine':<18}{'batch':>6}{'tokens/s':>11}{'low':>9}{'high':>9}{'x generate':>12}{'x own single':>14}"]
+    lines = [
+        f"{'arm':<22}{'engine':<18}{'batch':>6}{'tokens/s':>11}{'low':>9}{'high':>9}{'x generate':>12}{'x own single':>14}"
+    ]
     single = {(row["arm"], row["engine"]): row["tokens_per_second"] for row in rows if row["batch"] == 1}
     for row in rows:
         own = row["tokens_per_second"] / single[row["arm"], row["engine"]]

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from ..probes.errors import ThoughtscopeError, WorkError
 
 if TYPE_CHECKING:
-    from ..probes.record import Run
+    from ..probes.run import Run
     from ..probes.sampling import Sampling
 
 
@@ -45,7 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def build_parser() -> argparse.ArgumentParser:
     """The whole command line, so that documentation and tests can read it."""
-    parser = argparse.ArgumentParser(prog="thoughtscope", description="Watch a reasoning model think, and take the wheel.")
+    parser = argparse.ArgumentParser(
+        prog="thoughtscope", description="Watch a reasoning model think, and take the wheel."
+    )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
 
     app = commands.add_parser("app", help="open the dashboard in the browser")
@@ -65,9 +67,13 @@ def build_parser() -> argparse.ArgumentParser:
     record.add_argument("--max-tokens", type=int, default=700)
     record.add_argument("--system", metavar="TEXT")
     record.add_argument("--policy", action="append", default=[], metavar="NAME[:k=v,...]", help="budget:tokens=N")
-    record.add_argument("--overclock", type=float, metavar="ALPHA", help="push along the model's own progress direction")
+    record.add_argument(
+        "--overclock", type=float, metavar="ALPHA", help="push along the model's own progress direction"
+    )
     record.add_argument("--direction", type=Path, metavar="FILE", help="another direction to push along")
-    record.add_argument("--taps", choices=("all", "facts", "none"), default="all", help="all, without raw states, or text only")
+    record.add_argument(
+        "--taps", choices=("all", "facts", "none"), default="all", help="all, without raw states, or text only"
+    )
     record.add_argument("--gold", metavar="ANSWER", help="the right answer, to judge by")
     record.add_argument("-o", "--output", type=Path, metavar="FILE", help="where to save; the library folder otherwise")
     record.add_argument("--json", action="store_true", help="print one object instead of the text")
@@ -110,7 +116,9 @@ def _open(given: argparse.Namespace, ref: str) -> Any:
 
     thinking = given.thinking
     if thinking is not None and thinking != ["none"] and len(thinking) != 2:
-        raise ThoughtscopeError(f"--thinking {' '.join(thinking)} is not possible; give the two marks OPEN CLOSE, or none")
+        raise ThoughtscopeError(
+            f"--thinking {' '.join(thinking)} is not possible; give the two marks OPEN CLOSE, or none"
+        )
     marks = None if thinking is None else "none" if thinking == ["none"] else (thinking[0], thinking[1])
     return load(ref, device=given.device, dtype=given.dtype, raw=given.raw, thinking=marks)
 
@@ -120,7 +128,9 @@ def _record(given: argparse.Namespace) -> int:
     from .library import new_path
 
     if (given.prompt is None) == (given.problem is None):
-        raise ThoughtscopeError("record needs either a PROMPT or --problem ID, for example: thoughtscope record --problem dev-0")
+        raise ThoughtscopeError(
+            "record needs either a PROMPT or --problem ID, for example: thoughtscope record --problem dev-0"
+        )
     settings: dict[str, Any] = {"answer": given.gold, "system": given.system}
     text = given.prompt
     if given.problem is not None:
@@ -152,18 +162,27 @@ def _record(given: argparse.Namespace) -> int:
         keys = ("engine", "seed", "thinking_tokens", "answer", "correct", "stop_reason", "tokens_per_second", "events")
         found = {**header, "seed": header["sampling"]["seed"]}
         ids = run.recording().column("token_id").tolist()
-        rest = {"file": str(saved), "model": header["model"]["name"], "token_ids": ids, "text": "".join(header["token_texts"])}
+        rest = {
+            "file": str(saved),
+            "model": header["model"]["name"],
+            "token_ids": ids,
+            "text": "".join(header["token_texts"]),
+        }
         _say(json.dumps({**rest, **{key: found[key] for key in keys}}))
     else:
         verdict = {True: "right", False: f"wrong, it is {header['gold']}", None: "not judged"}[header["correct"]]
-        _say(f"\n\nanswer {header['answer']} ({verdict}); {len(header['token_texts'])} tokens, {header['thinking_tokens']} of them thinking; "
-             f"{header['tokens_per_second']:.0f} tokens/s, {time.perf_counter() - began:.1f} s; ended by {header['stop_reason']}\nsaved {saved}")
+        _say(
+            f"\n\nanswer {header['answer']} ({verdict}); {len(header['token_texts'])} tokens, {header['thinking_tokens']} of them thinking; "
+            f"{header['tokens_per_second']:.0f} tokens/s, {time.perf_counter() - began:.1f} s; ended by {header['stop_reason']}\nsaved {saved}"
+        )
     return 0
 
 
-def _start(model: Any, text: str, given: argparse.Namespace, controls: list[Any], settings: dict[str, Any], output: Path) -> Run:
+def _start(
+    model: Any, text: str, given: argparse.Namespace, controls: list[Any], settings: dict[str, Any], output: Path
+) -> Run:
     from ..probes.live import NO_TAPS, Taps
-    from ..probes.record import Run
+    from ..probes.run import Run
 
     taps = {"all": Taps(), "facts": Taps(states=()), "none": NO_TAPS}[given.taps]
     return Run(
@@ -196,7 +215,9 @@ def _controls(given: argparse.Namespace) -> list[Any]:
         name, _, values = policy.partition(":")
         key, _, value = values.partition("=")
         if name != "budget" or key != "tokens" or not value.isdigit():
-            raise ThoughtscopeError(f"policy {policy!r} is unknown; there is budget:tokens=N, for example --policy budget:tokens=100")
+            raise ThoughtscopeError(
+                f"policy {policy!r} is unknown; there is budget:tokens=N, for example --policy budget:tokens=100"
+            )
         controls.append(TokenBudget(int(value)))
     if given.overclock is not None:
         controls.append(Overclock(given.overclock, Direction.load(given.direction) if given.direction else None))
@@ -207,8 +228,8 @@ def _controls(given: argparse.Namespace) -> list[Any]:
 
 def _replay(given: argparse.Namespace) -> int:
     from ..probes.engines import open_engine
-    from ..probes.record import first_difference, replay
     from ..probes.recording import Recording
+    from ..probes.run import first_difference, replay
 
     recording = Recording.load(given.file)
     model = _open(given, given.model or recording.meta["model"]["ref"])

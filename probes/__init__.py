@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from .generate import Generation, Request, Step
     from .live import NO_TAPS, Gold, Taps
     from .models import Model, load
-    from .record import Run, first_difference, record, replay
     from .recording import Recording
+    from .run import Run, first_difference, record, replay
     from .sampling import Sampling
 
 _PLACES = {
@@ -26,17 +26,17 @@ _PLACES = {
     "Overclock": "controls",
     "Recording": "recording",
     "Request": "generate",
-    "Run": "record",
+    "Run": "run",
     "Sampling": "sampling",
     "Step": "generate",
     "StopThinking": "controls",
     "Taps": "live",
     "TokenBudget": "controls",
-    "first_difference": "record",
+    "first_difference": "run",
     "load": "models",
     "open_engine": "engines",
-    "record": "record",
-    "replay": "record",
+    "record": "run",
+    "replay": "run",
 }
 
 __all__ = [

@@ -50,7 +50,8 @@ class Collected:
         """Columns of the tokens from `start` up to `stop`, at most as many as have arrived whole."""
         stop = len(self) if stop is None else min(stop, len(self))
         return {
-            name: np.asarray(values[start:stop], numpy_dtype(COLUMNS[name])) for name, values in list(self._rows.items())
+            name: np.asarray(values[start:stop], numpy_dtype(COLUMNS[name]))
+            for name, values in list(self._rows.items())
         }
 
     def thinking_tokens(self) -> int:

@@ -85,7 +85,9 @@ class Direction:
                 facts = json.loads((file.metadata() or {})[KEY])
                 arrays = {name: file.get_tensor(name) for name in ("weight", "mean", "scale", "curve")}
         except (OSError, KeyError, ValueError, SafetensorError) as error:
-            raise ControlError(f"{path} is no direction file ({str(error).splitlines()[0]}); give one made by `thoughtscope fit`") from error
+            raise ControlError(
+                f"{path} is no direction file ({str(error).splitlines()[0]}); give one made by `thoughtscope fit`"
+            ) from error
         return cls(**facts, **arrays)
 
 

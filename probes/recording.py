@@ -84,7 +84,11 @@ class Recording:
             RecordingError: when it was not recorded; the message names those that were.
         """
         if name not in self.columns:
-            advice = f"it needs the tap {COLUMNS[name].needs!r}: record again with it" if name in COLUMNS else "see the file format in docs/"
+            advice = (
+                f"it needs the tap {COLUMNS[name].needs!r}: record again with it"
+                if name in COLUMNS
+                else "see the file format in docs/"
+            )
             raise RecordingError(f"no column {name!r}; this recording has {', '.join(sorted(self.columns))}; {advice}")
         return self.columns[name]
 

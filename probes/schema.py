@@ -43,7 +43,9 @@ COLUMNS: dict[str, Column] = {
     column.name: column
     for column in (
         _token("token_id", "int32", "id", "loop", "the token that was chosen or forced"),
-        _token("segment", "uint8", "1 think, 2 answer, 3 end", "loop", "part of the generation that the token belongs to"),
+        _token(
+            "segment", "uint8", "1 think, 2 answer, 3 end", "loop", "part of the generation that the token belongs to"
+        ),
         _token("forced", "uint8", "0 or 1", "loop", "1 where a control chose the token; events say which"),
         _token("time_s", "float32", "s", "loop", "seconds since the run began, pauses included"),
         _token("alpha", "float32", "1", "loop", "overclock strength in force"),
@@ -63,14 +65,28 @@ COLUMNS: dict[str, Column] = {
         _token("net", "float64", "1", "blocks", "distance between the first and the newest segment mean", _LAYERS),
         _token("cumulative", "float64", "1", "blocks", "length of the path through the segment means", _LAYERS),
         _token("aligned", "float64", "cosine", "blocks", "mean cosine of the steps with the net change", _LAYERS),
-        _token("progress", "float64", "share of the thinking", "progress", "read-out of the progress direction, unclipped"),
+        _token(
+            "progress", "float64", "share of the thinking", "progress", "read-out of the progress direction, unclipped"
+        ),
         _token("dependence", "float64", "1", "gold", "dependence on the gold state, kernel width 50", "n_mi_layers"),
-        _token("dependence_median", "float64", "1", "gold", "the same at the last of these blocks, median-distance width"),
-        _token("dependence_null", "float64", "1", "gold", "dependence on other problems' gold states", "n_mi_layers", "n_null"),
+        _token(
+            "dependence_median", "float64", "1", "gold", "the same at the last of these blocks, median-distance width"
+        ),
+        _token(
+            "dependence_null",
+            "float64",
+            "1",
+            "gold",
+            "dependence on other problems' gold states",
+            "n_mi_layers",
+            "n_null",
+        ),
         _token("states", "model", "1", "states", "raw states at the sites in meta['sites']", "n_sites", "d_model"),
         Column("overclock_weight", ("d_model",), "float32", "1", "loop", "direction that alpha pushes along"),
         Column("gold_state", ("n_mi_layers", "d_model"), "float32", "1", "gold", "state at the end of the gold text"),
-        Column("null_bank", ("n_null", "n_mi_layers", "d_model"), "float32", "1", "gold", "the same for other problems"),
+        Column(
+            "null_bank", ("n_null", "n_mi_layers", "d_model"), "float32", "1", "gold", "the same for other problems"
+        ),
     )
 }
 

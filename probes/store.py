@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load as load_bytes
+from safetensors import SafetensorError, deserialize
 from safetensors.numpy import save as save_bytes
 
 from .errors import RecordingError
@@ -28,6 +27,9 @@ KEY = "thoughtscope"
 MARK = b"THOUGHT1"
 FRAME = struct.Struct("<8sQI")
 LARGEST_HEADER = 64 * 2**20
+_DTYPES = {
+    "F64": "<f8", "F32": "<f4", "BF16": "<u2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1", "U8": "u1", "BOOL": "?"
+}  # fmt: skip
 
 
 def _pack(columns: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> bytes:
@@ -36,9 +38,20 @@ def _pack(columns: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> bytes:
 
 
 def _unpack(body: bytes) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    arrays = {name: _array(stored) for name, stored in deserialize(body)}
     (size,) = struct.unpack_from("<Q", body)
-    header = json.loads(body[8 : 8 + size])
-    return load_bytes(body), json.loads(header["__metadata__"][KEY])
+    return arrays, json.loads(json.loads(body[8 : 8 + size])["__metadata__"][KEY])
+
+
+def _array(stored: Mapping[str, Any]) -> np.ndarray:
+    """One tensor of a safetensors file as an array of its own; bfloat16 becomes float32, which holds it exactly."""
+    dtype = _DTYPES.get(stored["dtype"])
+    if dtype is None:
+        raise ValueError(f"a column of type {stored['dtype']}; allowed are {', '.join(_DTYPES)}")
+    flat = np.frombuffer(stored["data"], dtype)
+    if stored["dtype"] == "BF16":
+        flat = (flat.astype(np.uint32) << 16).view(np.float32)
+    return flat.reshape(stored["shape"]).copy()
 
 
 def write_beside(path: Path, body: bytes) -> Path:
@@ -85,7 +98,9 @@ def load(path: Path) -> Recording:
         raise RecordingError(f"{path} is truncated: {size} bytes, too short for a recording")
     header = int.from_bytes(start, "little")
     if header > LARGEST_HEADER and header > size:
-        raise RecordingError(f"{path} is not a recording, or damaged: its first bytes announce a header of {header:,} bytes in a file of {size:,}")
+        raise RecordingError(
+            f"{path} is not a recording, or damaged: its first bytes announce a header of {header:,} bytes in a file of {size:,}"
+        )
     if header > LARGEST_HEADER:
         raise RecordingError(f"{path} is refused: its header has {header:,} bytes, allowed are {LARGEST_HEADER:,}")
     if header + 8 > size:
@@ -97,17 +112,19 @@ def load(path: Path) -> Recording:
     except (SafetensorError, ValueError, TypeError) as error:
         reason = str(error).splitlines()[0]
         truncated = "incomplete" in reason.lower() or "buffer" in reason.lower()
-        raise RecordingError(f"{path} is {'truncated' if truncated else 'damaged, or not a recording'}: {reason}") from error
+        raise RecordingError(
+            f"{path} is {'truncated' if truncated else 'damaged, or not a recording'}: {reason}"
+        ) from error
     return _checked(path, columns, meta)
 
 
 def _checked(path: Path, columns: dict[str, np.ndarray], meta: dict[str, Any]) -> Recording:
     version = meta.get("format_version")
     if not isinstance(version, int) or version > FORMAT_VERSION:
-        raise RecordingError(f"{path} is too new: format {version}, this version reads up to {FORMAT_VERSION}; update thoughtscope")
+        raise RecordingError(
+            f"{path} is too new: format {version}, this version reads up to {FORMAT_VERSION}; update thoughtscope"
+        )
     try:
-        if "states" in columns:
-            columns["states"] = np.asarray(columns["states"], np.float32)
         return Recording(meta, columns)
     except (RecordingError, KeyError, TypeError) as error:
         raise RecordingError(f"{path} is damaged: {error}") from error
@@ -167,7 +184,9 @@ def recover(path: Path) -> Recording:
             for name, values in columns.items():
                 parts.setdefault(name, []).append(values)
             for key, value in news.items():
-                meta[key] = meta.get(key, []) + value if isinstance(value, list) and key in ("token_texts", "events") else value
+                meta[key] = (
+                    meta.get(key, []) + value if isinstance(value, list) and key in ("token_texts", "events") else value
+                )
     if not meta:
         raise RecordingError(f"{path} is a journal without one whole frame: nothing to recover")
     columns = {

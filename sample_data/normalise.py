@@ -27,7 +27,9 @@ class UnknownWordError(ValueError):
             close = difflib.get_close_matches(word.lower(), list(_KNOWN), n=3, cutoff=0.6)
             near = f"did you mean {' or '.join(_KNOWN[match] for match in close)}? " if close else ""
             advice = f"{near}It knows names ({', '.join(NAMES[:6])}, ...), things ({', '.join(ITEMS[:6])}, ...), has, more, fewer, than, twice, half, times"
-        super().__init__(f"the bundled model does not know {word!r}: {advice}. Rephrase, or load a larger model with --model")
+        super().__init__(
+            f"the bundled model does not know {word!r}: {advice}. Rephrase, or load a larger model with --model"
+        )
 
 
 def normalise(text: str) -> str:

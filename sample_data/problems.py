@@ -107,7 +107,9 @@ def _relate(rng: random.Random, name: str, item: str, parent: Fact) -> Fact:
             return Fact(name, item, value, relation, amount, parent.name, parent.value)
 
 
-def make_problem(rng: random.Random, problem_id: str, most_steps: int = MOST_STEPS, steps: int | None = None) -> Problem:
+def make_problem(
+    rng: random.Random, problem_id: str, most_steps: int = MOST_STEPS, steps: int | None = None
+) -> Problem:
     """Draw a problem of 2 to `most_steps` steps (or exactly `steps`), with at most two distractors.
 
     The parent of a fact is drawn uniformly from all earlier facts, so "take the latest value" is no short cut.
@@ -145,5 +147,7 @@ def find_problem(problem_id: str) -> Problem:
     """
     split, _, number = problem_id.rpartition("-")
     if split not in SPLITS or not number.isdigit():
-        raise ValueError(f"no bundled problem {problem_id!r}: ids are SPLIT-NUMBER with SPLIT one of {', '.join(SPLITS)}, for example dev-0")
+        raise ValueError(
+            f"no bundled problem {problem_id!r}: ids are SPLIT-NUMBER with SPLIT one of {', '.join(SPLITS)}, for example dev-0"
+        )
     return problem(split, int(number))

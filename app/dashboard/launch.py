@@ -40,6 +40,7 @@ def streamlit_arguments(host: str = "127.0.0.1", port: int = 8501) -> list[str]:
         "server.port": port,
         "server.headless": "true",
         "server.fileWatcherType": "none",
+        "runner.postScriptGC": "false",  # with torch loaded it holds the interpreter 0.3 s after every refresh
         "server.maxUploadSize": LARGEST_UPLOAD,
         "browser.serverAddress": host,
         "browser.gatherUsageStats": "false",

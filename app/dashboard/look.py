@@ -47,11 +47,12 @@ CSS = f"""
 .ts-facts .ts-chip {{ font-size: 0.78rem; padding: 0 0.5rem; margin-right: 0.4rem; }}
 .ts-asked {{ margin: 0; font-size: 0.92rem; white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }}
 [class*="st-key-row"] {{ border-bottom: 1px solid var(--chip-line); padding-bottom: 0.35rem; flex-wrap: nowrap; }}
-.ts-expect {{ color: var(--chip-plain); font-size: 0.9rem; max-width: 84ch; }}
-.ts-expect p {{ margin: 0 0 0.4rem; }}
+[class*="st-key-open"] button {{ justify-content: flex-start; color: {_role("accent")}; font-weight: 600; }}
+.ts-expect {{ color: var(--chip-plain); font-size: 0.87rem; max-width: 104ch; }}
+.ts-expect p {{ margin: 0 0 0.5rem; }}
 .ts-expect ul {{ margin: 0; padding: 0; list-style: none; }}
-.ts-expect li {{ padding: 0.28rem 0; }}
-.ts-expect b {{ color: var(--st-text-color, inherit); font-weight: 600; padding-right: 0.4rem; }}
+.ts-expect li {{ padding: 0.34rem 0; border-top: 1px solid var(--chip-line); display: flex; gap: 1rem; }}
+.ts-expect b {{ font-weight: 600; flex: 0 0 15rem; }}
 .st-key-transport {{ border-bottom: 1px solid var(--chip-line); padding-bottom: 0.7rem; }}
 """
 
@@ -84,9 +85,9 @@ def verdict(answer: str | None, gold: str | None, correct: bool | None) -> str:
     said = "no answer" if answer is None else f"answer {answer}"
     if correct is None:
         return chip(said, "")
-    return chip(f"✓ Right: {said}", "right") if correct else chip(f"✗ Wrong: {said}, right is {gold}", "wrong")
+    return chip(f"Right: {said}", "right") if correct else chip(f"Wrong: {said}, right is {gold}", "wrong")
 
 
 def mark(correct: bool | None) -> str:
     """Right or wrong in one word, as a chip; nothing where it is not known."""
-    return "" if correct is None else chip("✓ right", "right") if correct else chip("✗ wrong", "wrong")
+    return "" if correct is None else chip("right", "right") if correct else chip("wrong", "wrong")

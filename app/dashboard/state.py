@@ -14,7 +14,8 @@ from typing import Any
 import streamlit as st
 
 from ..traceview import TraceFeed
-from .worker import Ask, Job, Worker
+from .job import Ask, Job
+from .worker import Worker
 
 __all__ = ["FORM", "Screen", "current_job", "keep_form", "look_at", "screen", "worker"]
 

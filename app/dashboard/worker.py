@@ -7,186 +7,27 @@ reloaded or closed takes nothing with it. Nothing here knows Streamlit, and noth
 from __future__ import annotations
 
 import queue
-import sys
 import threading
 import time
-import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from ...probes.errors import ThoughtscopeError, WorkError
-from ...probes.recording import Recording
-from ...probes.schema import THINK
 from ...sample_data import find_problem, other_solutions, problems, solution
-from .. import library
+from .job import Ask, Job
 
 if TYPE_CHECKING:
     from ...probes import Model, Run
     from ...probes.engines import Engine
 
-__all__ = ["Ask", "Job", "Worker"]
+__all__ = ["Worker"]
 
 KEPT = 8
 """Finished runs that stay in memory; older ones go, and the journals of those that were not saved with them."""
 WARM, MEASURED, LONGEST = 8, 24, 5.0
 """Speed is measured over MEASURED tokens after WARM ones, in LONGEST seconds at most."""
-SWITCH = 0.0005
-"""Seconds a thread may hold the interpreter. A forward pass lets go of it hundreds of times, and with Python's 5 ms each
-return may wait that long for a page that is being made: measured here 4 instead of 200 tokens per second."""
 OTHERS = 8
 """Answers of other problems that make the null of a typed question."""
-
-
-@dataclass(frozen=True)
-class Ask:
-    """What a page asks for."""
-
-    text: str
-    problem: str | None = None
-    """Id of a bundled problem; its worked solution is then known."""
-    answer: str | None = None
-    """The right answer of a typed question, if the user knows it."""
-    engine: str = "native"
-    seed: int = 0
-    temperature: float = 0.6
-    max_tokens: int = 700
-    budget: int | None = None
-    """Close the thinking after this many tokens."""
-    alpha: float = 0.0
-    """Overclock at the start; ignored where the model has no direction for it."""
-    pace: float | None = None
-    """Most tokens per second; None for as fast as it goes."""
-
-
-class Job:
-    """One generation: waiting, running, paused, finished or failed. Any thread may call any method."""
-
-    def __init__(self, ask: Ask) -> None:
-        """Wait for the worker."""
-        self.id = uuid.uuid4().hex[:12]
-        self.ask = ask
-        self.path: Path = library.new_path(ask.problem or ask.text)
-        """Where it is saved when the user says so; the journal lies beside."""
-        self.saved: Path | None = None
-        self.error: str | None = None
-        self.run: Run | None = None
-        self.began = float("nan")
-        """Wall clock when the generation began, in seconds since 1970."""
-        self._done = False
-        self._pace = ask.pace
-        self._early: list[tuple[str, str, Any]] = []
-        self._lock = threading.Lock()
-        self._columns: dict[str, np.ndarray] = {}
-        self._header: dict[str, Any] = {}
-
-    @property
-    def state(self) -> str:
-        """One of "waiting", "running", "paused", "finished", "failed"."""
-        if self.error is not None:
-            return "failed"
-        if self._done:
-            return "finished"
-        if self.run is None:
-            return "waiting"
-        return "paused" if self.run.is_paused else "running"
-
-    @property
-    def is_active(self) -> bool:
-        """Whether anything may still happen."""
-        return self.state in ("waiting", "running", "paused")
-
-    @property
-    def is_answering(self) -> bool:
-        """Whether the newest token lies outside the thinking."""
-        step = self.run.collected if self.run else None
-        return step is not None and len(step) > 0 and step.columns(len(step) - 1)["segment"][-1] != THINK
-
-    @property
-    def journal(self) -> Path:
-        """What is on disk until the run is saved."""
-        return self.path.with_suffix(library.JOURNAL)
-
-    def turn(self, control: str, dial: str, value: Any) -> None:
-        """Turn a dial of a control; it acts at the next token that is not yet computed."""
-        with self._lock:
-            if self.run is None:
-                self._early.append((control, dial, value))
-                return
-        self.run.turn(control, dial, value)
-
-    def set_pace(self, pace: float | None) -> None:
-        """Change the most tokens per second."""
-        with self._lock:
-            self._pace = pace
-            if self.run is not None:
-                self.run.pace = pace
-
-    def pause(self) -> None:
-        """Hold before the next token."""
-        if self.run is not None:
-            self.run.pause()
-
-    def resume(self) -> None:
-        """Go on."""
-        if self.run is not None:
-            self.run.resume()
-
-    def stop(self) -> None:
-        """Close the thinking and let the model answer; while it answers, end the run."""
-        if self.run is not None:
-            self.run.stop()
-
-    def save(self) -> Path:
-        """Write the finished recording into the library.
-
-        Raises:
-            WorkError: when the run is not finished.
-        """
-        if self.run is None or not self._done:
-            raise WorkError(f"this run is {self.state}; it can be saved once it has finished")
-        with self._lock:
-            if self.saved is None:
-                self.saved = self.run.save(self.path)
-        return self.saved
-
-    def snapshot(self) -> Recording:
-        """What has been said so far, without raw states: cheap enough to be taken several times a second."""
-        if self.run is None:
-            raise WorkError("this run has not begun; wait for its first token")
-        with self._lock:
-            collected = self.run.collected
-            have, done = len(self._columns.get("token_id", ())), self._done
-            if not self._header or (done and self._header["stop_reason"] is None):
-                self._header = self.run.header()
-            count = len(collected)
-            if count > have:
-                for name, rows in collected.columns(have, count).items():
-                    if name != "states":
-                        before = self._columns.get(name)
-                        self._columns[name] = rows if before is None else np.concatenate([before, rows])
-            changing = {
-                "token_texts": collected.texts[:count],
-                "events": list(collected.events),
-                "tokens_per_second": count / self.run.busy_seconds if self.run.busy_seconds else None,
-            }
-            columns = dict(self._columns) or {"token_id": np.empty(0, np.int32)}
-        return Recording({**self._header, **changing}, columns)
-
-    def _start(self, run: Run) -> None:
-        """Take over a prepared run; what was asked while it was waiting is done now."""
-        with self._lock:
-            run.pace = self._pace
-            for turn in self._early:
-                run.turn(*turn)
-            self.began = time.time()
-            self.run = run
-
-    def _finish(self, error: str | None = None) -> None:
-        self.error, self._done = error, error is None
 
 
 class Worker:
@@ -235,7 +76,6 @@ class Worker:
         self._thread.join(timeout=30)
 
     def _work(self) -> None:
-        sys.setswitchinterval(SWITCH)
         try:
             if self._load is None:
                 from ...probes import load as self_load  # torch comes with it
@@ -252,14 +92,14 @@ class Worker:
     def _generate(self, job: Job) -> None:
         try:
             run = self._prepare(job)
-            job._start(run)
+            job.start(run)
             for _ in run:
                 pass
-            job._finish()
+            job.finish()
         except (ThoughtscopeError, WorkError) as error:
-            job._finish(str(error))
+            job.finish(str(error))
         except Exception as error:  # noqa: BLE001 - the thread outlives a run that fails, and the page says why
-            job._finish(f"the run failed: {type(error).__name__}: {error}")
+            job.finish(f"the run failed: {type(error).__name__}: {error}")
 
     def _prepare(self, job: Job) -> Run:
         from ...probes import Overclock, Run, Sampling, TokenBudget

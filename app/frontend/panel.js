@@ -43,11 +43,12 @@ export function createHead(levels, onChoose) {
         const items = run.lanes.map((lane) => element("option", { value: lane.name }, lane.title + (lane.oracle ? " (oracle)" : "")));
         select.replaceChildren(...items, element("option", { value: "" }, "nothing"));
       }
+      choice.hidden = !run.lanes.length;
       if (select.value !== (chosen ?? "")) select.value = chosen ?? "";
       setText(state, stateWords(run));
       state.dataset.state = run.head.state;
       const speed = run.head.tokens_per_second;
-      setText(count, `${run.count} token${run.count === 1 ? "" : "s"}${speed ? ` · ${format(speed)} tokens/s` : ""}`);
+      setText(count, !run.lanes.length ? "" : `${run.count} token${run.count === 1 ? "" : "s"}${speed ? ` · ${format(speed)} tokens/s` : ""}`);
       showProgress(run);
     },
 

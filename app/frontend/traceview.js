@@ -232,6 +232,7 @@ export function mountTrace(root, host = {}) {
       asked.hidden = !run.head.prompt;
       thinking.hidden = !thinkBox.childNodes.length && run.head.state !== "running";
       answer.hidden = !answerBox.childNodes.length;
+      laneBox.hidden = key.hidden = !run.lanes.length;
       root.dataset.count = run.count;
       root.dataset.state = run.head.state;
       root.dataset.run = run.id;

@@ -30,21 +30,21 @@ class Recipe:
     """Everything that decides what the model becomes."""
 
     arch: str = "qwen3"
-    steps: int = 4500
+    steps: int = 5000
     seed: int = 0
     layers: int = 5
     width: int = 160
     heads: int = 5
     feed_forward: int = 448
     head_width: int = 32
-    sharpness: float = 2.0
+    sharpness: float = 1.0
     tied: bool = True
-    batch_tokens: int = 4096
-    muon_rate: float = 0.02
+    batch_tokens: int = 3072
+    muon_rate: float = 0.012
     adam_rate: float = 3e-3
     warm_up: int = 100
     grow_at: tuple[float, float] = (0.08, 0.20)
-    drills: tuple[float, float] = (0.50, 0.10)
+    drills: tuple[float, float] = (0.40, 0.10)
 
     def most_steps(self, step: int) -> int:
         """Problems grow from 4 to 6 to 8 steps."""
@@ -187,7 +187,9 @@ def train(recipe: Recipe, work: Path, device: str) -> None:
             (work / "state.tmp").replace(state_file)
     watch.look(recipe.steps, seen, spent, float("nan"), games=256)
     save_model(model, work / "model")
-    (work / "recipe.json").write_text(json.dumps({**asdict(recipe), "tokens": seen, "seconds": round(spent), "device": device}))
+    (work / "recipe.json").write_text(
+        json.dumps({**asdict(recipe), "tokens": seen, "seconds": round(spent), "device": device})
+    )
 
 
 def main() -> None:

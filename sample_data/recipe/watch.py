@@ -70,7 +70,9 @@ class Watch:
         """The greedy completions of some problems, as text."""
         prompts = [self.writer.prompt(problem) for problem in asked]
         longest = max(len(prompt) for prompt in prompts)
-        ids = torch.tensor([[self.tokenizer.pad_token_id] * (longest - len(p)) + p for p in prompts], device=self.device)
+        ids = torch.tensor(
+            [[self.tokenizer.pad_token_id] * (longest - len(p)) + p for p in prompts], device=self.device
+        )
         mask = torch.tensor([[0] * (longest - len(p)) + [1] * len(p) for p in prompts], device=self.device)
         made = self.model.generate(ids, attention_mask=mask, do_sample=False, max_new_tokens=700)
         return self.tokenizer.batch_decode(made[:, longest:], skip_special_tokens=False)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+
 from thoughtscope.probes import NO_TAPS, Generation, Request, Sampling, Taps, TokenBudget, open_engine
 from thoughtscope.probes import cache as caches
 from thoughtscope.probes.prompt import Prompt
@@ -58,7 +59,9 @@ def test_both_engines_give_the_same_tokens_and_states(tiny_model):
     model = tiny_model("llama")
     kept = {}
     for name in ("native", "transformer_lens"):
-        steps = [s[0] for s in Generation(open_engine(model, name), [ask(model, PROMPTS[2], temperature=0.8)], taps=Taps())]
+        steps = [
+            s[0] for s in Generation(open_engine(model, name), [ask(model, PROMPTS[2], temperature=0.8)], taps=Taps())
+        ]
         kept[name] = [s.token_id for s in steps], np.stack([s.states for s in steps])
     assert kept["native"][0] == kept["transformer_lens"][0]
     one, two = kept["native"][1], kept["transformer_lens"][1]

@@ -13,7 +13,8 @@ from ....probes.engines import ENGINES
 from ....probes.errors import ThoughtscopeError, WorkError
 from ....sample_data import find_problem, problems
 from .. import look, state
-from ..worker import Ask, Job, Worker
+from ..job import Ask, Job
+from ..worker import Worker
 from . import view
 
 QUESTION = "What is it thinking now, and should it go on?"
@@ -21,9 +22,10 @@ PACES: Mapping[str, float | None] = {"Reading": 12.0, "Brisk": 40.0, "Full": Non
 """Most tokens per second."""
 OFFERED = 40
 EXAMPLE = "Ava has 3 apples. Tom has twice as many apples as Ava. How many apples does Tom have?"
-REFRESH = 0.15
+REFRESH = 0.12
 """Seconds between two looks at a running generation."""
 ALPHA_RANGE = (-20.0, 40.0)
+EXPECT = "Beneath the text comes a strip for each signal, with the band that a trivial explanation would produce."
 KEY = "trace"
 
 
@@ -73,8 +75,8 @@ def _awaits_speed(owner: Worker) -> bool:
 
 def _expect() -> None:
     """What will be on the screen, in the catalogue's words."""
-    lines = "".join(f"<li><b>{entry.title}</b> {entry.not_this}</li>" for entry in CATALOGUE.values())
-    st.html(f'<section class="ts-expect"><p>Beneath the text, a strip for each signal:</p><ul>{lines}</ul></section>')
+    lines = "".join(f"<li><b>{entry.title}</b><span>{entry.not_this}</span></li>" for entry in CATALOGUE.values())
+    st.html(f'<section class="ts-expect"><p>{EXPECT}</p><ul>{lines}</ul></section>')
 
 
 def _form(owner: Worker, job: Job | None) -> Ask:
@@ -129,7 +131,15 @@ def _form(owner: Worker, job: Job | None) -> Ask:
         help="Reading 12, brisk 40 tokens per second, or as fast as it goes",
     )
     drawn = {"seed": seed, "temperature": temperature, "max_tokens": limit}
-    return Ask(text, engine=engine, budget=budget, alpha=st.session_state["alpha"], pace=PACES[pace], **drawn, **known)
+    return Ask(
+        text,
+        engine=engine,
+        budget=budget,
+        alpha=st.session_state["alpha"],
+        pace=PACES[pace or "Full"],
+        **drawn,
+        **known,
+    )
 
 
 def _problem_label(problem_id: str) -> str:
@@ -148,24 +158,21 @@ def _speed(owner: Worker, engine: str) -> str:
 def _transport(owner: Worker, job: Job | None, ask: Ask) -> None:
     """Start, pause, stop, save, and the overclock."""
     with st.container(key="transport", horizontal=True, vertical_alignment="bottom", gap="small"):
-        active = job is not None and job.is_active
-        if not active and st.button(
-            "Start", type="primary", icon=":material/play_arrow:", width=112, disabled=bool(owner.trouble)
-        ):
-            state.look_at(owner.submit(ask))
-            st.rerun()
-        if active and job.state == "paused":
-            st.button("Resume", type="primary", icon=":material/play_arrow:", width=112, on_click=job.resume)
-        elif active:
-            st.button("Pause", icon=":material/pause:", width=112, on_click=job.pause, disabled=job.state == "waiting")
-        stop = "End answer" if active and job.is_answering else "Stop thinking"
-        st.button(
-            stop,
-            icon=":material/stop:",
-            width=150,
-            on_click=job.stop if job else None,
-            disabled=not active or job.state == "waiting",
-        )
+        active = job if job is not None and job.is_active else None
+        if active is None:
+            if st.button(
+                "Start", type="primary", icon=":material/play_arrow:", width=112, disabled=bool(owner.trouble)
+            ):
+                state.look_at(owner.submit(ask))
+                st.rerun()
+        elif active.state == "paused":
+            st.button("Resume", type="primary", icon=":material/play_arrow:", width=112, on_click=active.resume)
+        else:
+            begun = active.state != "waiting"
+            st.button("Pause", icon=":material/pause:", width=112, on_click=active.pause, disabled=not begun)
+        stop = "End answer" if active and active.is_answering else "Stop thinking"
+        can = active is not None and active.state != "waiting"
+        st.button(stop, icon=":material/stop:", width=150, on_click=active.stop if active else None, disabled=not can)
         _save(job)
         _overclock(owner, job)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import streamlit as st
 
 from ....probes import Recording
-from ....probes.errors import RecordingError
+from ....probes.errors import RecordingError, ThoughtscopeError
 from ... import library
 from .. import look, state
 from . import view
@@ -86,7 +86,10 @@ def _one(name: str) -> None:
                 library.delete(name)
                 st.query_params.pop("recording", None)
                 st.rerun()
-    view.show_recording(run, name=name)
+    try:
+        view.show_recording(run, name=name)
+    except ThoughtscopeError as error:
+        st.error(str(error))
 
 
 def _back() -> None:

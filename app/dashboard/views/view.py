@@ -12,9 +12,9 @@ from ....analysis import Signal, measure
 from ....probes import Recording
 from ...traceview import pack, pack_recording
 from .. import look
+from ..job import Job
 from ..state import Screen
 from ..widget import trace_view
-from ..worker import Job
 
 __all__ = ["question_only", "show_job", "show_recording", "verdict"]
 
@@ -73,5 +73,5 @@ def verdict(run: Recording) -> str:
 def _remaining(signals: dict[str, Signal]) -> float | None:
     """Thinking tokens left, as the newest token predicts."""
     left = signals["progress"].parts.get("remaining") if "progress" in signals else None
-    known = left[np.isfinite(left)] if left is not None else ()
+    known = left[np.isfinite(left)] if left is not None else np.empty(0)
     return float(known[-1]) if len(known) else None

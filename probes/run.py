@@ -63,7 +63,7 @@ class Run:
         raw: bool | None = None,
         prompt: Prompt | None = None,
         turns: dict[int, list[Turn]] | None = None,
-        journal: Path | None = None,
+        journal: str | Path | None = None,
         extra: dict[str, Any] | None = None,
     ) -> None:
         """Prepare a run.
@@ -106,7 +106,7 @@ class Run:
         self.sites = kept_sites(self.taps, sites, model.d_model, self.sampling.max_tokens, wanted) if sites else []
         self.collected = Collected([sites.index(site) for site in self.sites])
         self._extra = extra or {}
-        self._journal = Journal(journal) if journal else None
+        self._journal = Journal(Path(journal)) if journal else None
         self._flushed, self._flushed_events = 0, 0
         self._go, self._cancelled = threading.Event(), threading.Event()
         self._go.set()
@@ -266,7 +266,7 @@ class Run:
         columns = self.collected.columns(stop=count) or {"token_id": np.empty(0, np.int32)}
         return Recording(header, columns | self._constants())
 
-    def save(self, path: Path) -> Path:
+    def save(self, path: str | Path) -> Path:
         """Write the recording, and drop the journal that it replaces."""
         saved = self.recording().save(path)
         if self._journal:
@@ -295,8 +295,8 @@ def record(model: Model | Engine, text: str, *, seed: int | None = None, **setti
     return run.recording()
 
 
-def replay(engine: Engine, recording: Recording) -> Recording:
-    """Run a recording again: same prompt tokens, sampling, controls and dial turns.
+def replay(engine: Engine, recording: Recording, **settings: Any) -> Recording:
+    """Run a recording again: same prompt tokens, sampling, controls and dial turns; other settings as for `Run`.
 
     Raises:
         ModelError: when the model is not the one that was recorded.
@@ -328,6 +328,7 @@ def replay(engine: Engine, recording: Recording) -> Recording:
         gold=gold,
         answer=recording.meta.get("gold"),
         extra={"problem": recording.meta.get("problem")},
+        **settings,
     )
 
 
