@@ -11,6 +11,7 @@ import datetime
 import platform
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,14 +47,10 @@ def run_bench(tokens: int, repeats: int, say: Callable[[str], None]) -> list[dic
     arms: dict[tuple[str, str, int], Callable[[], list[list[int]]]] = {}
     for batch in (1, BATCH):
         asked = prompts[:batch]
-        arms["generate", "transformers", batch] = lambda asked=asked: plain_generate(model, asked, tokens)
+        arms["generate", "transformers", batch] = partial(plain_generate, model, asked, tokens)
         for name, engine in engines.items():
-            arms["loop without taps", name, batch] = lambda asked=asked, engine=engine: _ours(
-                engine, asked, tokens, False
-            )
-            arms["loop with live set", name, batch] = lambda asked=asked, engine=engine: _ours(
-                engine, asked, tokens, True
-            )
+            arms["loop without taps", name, batch] = partial(_ours, engine, asked, tokens, live=False)
+            arms["loop with live set", name, batch] = partial(_ours, engine, asked, tokens, live=True)
     seconds: dict[tuple[str, str, int], list[float]] = {arm: [] for arm in arms}
     expected: dict[int, list[list[int]]] = {}
     for repeat in range(repeats + 1):
@@ -88,7 +85,7 @@ def _long_prompts(model: Model, engine: Engine, tokens: int) -> list[Any]:
     return [tried[row] for row in sorted(long)[:BATCH]]
 
 
-def _ours(engine: Engine, prompts: Sequence[Any], tokens: int, live: bool) -> list[list[int]]:
+def _ours(engine: Engine, prompts: Sequence[Any], tokens: int, *, live: bool) -> list[list[int]]:
     from ..probes.generate import Generation, Request
     from ..probes.live import NO_TAPS, Taps
     from ..probes.sampling import Sampling
@@ -150,7 +147,8 @@ def _rows(
 def table_lines(rows: Sequence[dict[str, Any]]) -> list[str]:
     """The rows for people; ratios are medians of per-round ratios."""
     lines = [
-        f"{'arm':<22}{'engine':<18}{'batch':>6}{'tokens/s':>11}{'low':>9}{'high':>9}{'x generate':>12}{'x own single':>14}"
+        f"{'arm':<22}{'engine':<18}{'batch':>6}{'tokens/s':>11}{'low':>9}{'high':>9}"
+        f"{'x generate':>12}{'x own single':>14}"
     ]
     single = {(row["arm"], row["engine"]): row["tokens_per_second"] for row in rows if row["batch"] == 1}
     for row in rows:
@@ -167,7 +165,7 @@ def append_rows(rows: Sequence[dict[str, Any]], path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     new = not path.exists()
     with path.open("a", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS)
+        writer: csv.DictWriter[str] = csv.DictWriter(file, COLUMNS)
         if new:
             writer.writeheader()
         writer.writerows(rows)

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from .live import NO_TAPS, Gold, Taps
     from .models import Model, load
     from .recording import Recording
-    from .run import Run, first_difference, record, replay
+    from .rerun import first_difference, replay
+    from .run import Run, record
     from .sampling import Sampling
 
 _PLACES = {
@@ -32,11 +33,11 @@ _PLACES = {
     "StopThinking": "controls",
     "Taps": "live",
     "TokenBudget": "controls",
-    "first_difference": "run",
+    "first_difference": "rerun",
     "load": "models",
     "open_engine": "engines",
     "record": "run",
-    "replay": "run",
+    "replay": "rerun",
 }
 
 __all__ = [

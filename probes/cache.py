@@ -7,7 +7,7 @@ begins. Works on transformers' `DynamicCache` with full-attention layers, (rows,
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -27,8 +27,13 @@ def length(cache: DynamicCache) -> int:
     return int(cache.get_seq_length())
 
 
+def _layers(cache: DynamicCache) -> list[Any]:
+    """The cache's layers; transformers types them as any of its kinds, here they all have full attention."""
+    return cache.layers
+
+
 def _change(cache: DynamicCache, change: Callable[[torch.Tensor], torch.Tensor]) -> None:
-    for layer in cache.layers:
+    for layer in _layers(cache):
         if layer.is_initialized:
             layer.keys, layer.values = change(layer.keys), change(layer.values)
 
@@ -52,7 +57,7 @@ def select(cache: DynamicCache, rows: Sequence[int]) -> None:
 def copy(cache: DynamicCache, row: int | None = None) -> DynamicCache:
     """An independent cache with the same contents, or with those of one row."""
     other = empty()
-    for index, layer in enumerate(cache.layers):
+    for index, layer in enumerate(_layers(cache)):
         if layer.is_initialized:
             rows = slice(None) if row is None else slice(row, row + 1)
             other.update(layer.keys[rows].clone(), layer.values[rows].clone(), index)
@@ -67,8 +72,8 @@ def join(first: DynamicCache, second: DynamicCache) -> DynamicCache:
         return torch.nn.functional.pad(kept, (0, 0, columns - kept.shape[2], 0))
 
     joined = empty()
-    for index, (one, two) in enumerate(zip(first.layers, second.layers, strict=True)):
-        joined.update(
-            torch.cat([padded(one.keys), padded(two.keys)]), torch.cat([padded(one.values), padded(two.values)]), index
-        )
+    for index, (one, two) in enumerate(zip(_layers(first), _layers(second), strict=True)):
+        keys = torch.cat([padded(one.keys), padded(two.keys)])
+        values = torch.cat([padded(one.values), padded(two.values)])
+        joined.update(keys, values, index)
     return joined

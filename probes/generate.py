@@ -1,13 +1,13 @@
 """The generation loop, written once: every consumer (live view, recording, collection, replay) iterates over it.
 
-Batch first: rows have their own prompt, seed, controls and end; a finished row leaves and a waiting one takes its place.
-The loop knows token ids, logits and states. It does not know text formats of files, pages, or what a signal is for.
+Batch first: rows have their own prompt, seed, controls and end; a finished row leaves and a waiting one takes its
+place. The loop knows token ids, logits and states. It does not know files, pages, or what a signal is for.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -162,11 +162,10 @@ class Generation:
         self.live = LiveSet(taps, engine.model.n_layers, thinking.close_ids[0] if thinking else None, progress)
         self._waiting = enumerate(requests)
         self._rows: list[_Row] = []
-        self._cache: Any = None
-        self._logits: torch.Tensor | None = None
-        self._states: torch.Tensor | None = None
+        self._cache: Any = None  # these three are replaced when the first row is admitted
+        self._logits = self._states = torch.empty(0)
 
-    def __iter__(self) -> Iterator[list[Step]]:
+    def __iter__(self) -> Generator[list[Step], None, None]:
         """Steps until every request is finished; hooks are gone afterwards, whatever happens."""
         with self.engine.tapping(self.live.sites), torch.inference_mode():
             while True:
@@ -231,7 +230,7 @@ class Generation:
             facts = {name: values[place] for name, values in columns.items()}
             facts["alpha"] = alpha
             text = self.engine.model.token_text(token)
-            if row.signals is not None:
+            if row.signals is not None and states is not None:
                 facts |= row.signals.update(states[place][: self.live.n_layers], text, segment == THINK, forced)
             if segment != THINK and "progress" in facts:
                 facts["progress"] = np.nan

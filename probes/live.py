@@ -1,8 +1,8 @@
 """The live set: what is computed for each token while a generation runs.
 
-Logit facts and state statistics are computed for all rows of a batch at once; what has a memory (the latent trajectory,
-the previous state) belongs to a row. The arithmetic is that of `kernels` and `probes.streaming`, the same functions that
-`analysis` applies to a file.
+Logit facts and state statistics are computed for all rows of a batch at once; what has a memory (the latent
+trajectory, the previous state) belongs to a row. The arithmetic is that of `kernels` and `probes.streaming`, the same
+functions that `analysis` applies to a file.
 """
 
 from __future__ import annotations
@@ -170,7 +170,7 @@ class LiveSet:
                 "top3_dim": moments.top3_dim,
             }
         if self._reader is not None:
-            columns["progress"] = self._reader.read(states[:, self._progress_at])
+            columns["progress"] = np.asarray(self._reader.read(states[:, self._progress_at]))
         return columns
 
     def row(self, gold: Gold | None) -> RowSignals | None:

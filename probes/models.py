@@ -115,8 +115,8 @@ class Model:
         blocks = tuple(Site(block_site(i), "block", i, self.d_model) for i in range(self.n_layers))
         return (*blocks, Site(FINAL_NORM, "final_norm", None, self.d_model))
 
-    def sampling_defaults(self) -> dict[str, float | int]:
-        """Temperature, top_p and top_k of the generation config; temperature 0 is greedy, top_k 0 is off.
+    def sampling_defaults(self) -> dict[str, Any]:
+        """`Sampling`'s temperature, top_p (floats) and top_k (int) as the generation config has them.
 
         What `generate` would do: a config that does not ask for sampling is greedy.
         """

@@ -6,8 +6,7 @@ A recording knows arrays and text. It knows no model: opening and reading one ne
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,18 +26,19 @@ class Recording:
         meta: the header, JSON all through: model, engine, prompt, sampling, thinking, controls, events, measures,
             sites, token_texts, answer, gold, correct, stop_reason, thinking_tokens, tokens_per_second, versions.
         columns: arrays by name, as `schema.COLUMNS` describes them.
+        tokens: (n_tokens,) text of each generated token; joined they are the generated text.
     """
 
     meta: Mapping[str, Any]
     columns: Mapping[str, np.ndarray]
+    tokens: tuple[str, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Check once that the columns are known, of the right rank, and of one length."""
+        object.__setattr__(self, "tokens", tuple(self.meta.get("token_texts", ())))
         count = len(self.columns["token_id"]) if "token_id" in self.columns else -1
-        if count != len(self.meta.get("token_texts", ())):
-            raise RecordingError(
-                f"a recording needs one text a token: {count} token ids, {len(self.meta.get('token_texts', ()))} texts"
-            )
+        if count != len(self.tokens):
+            raise RecordingError(f"a recording needs one text a token: {count} token ids, {len(self.tokens)} texts")
         for name, values in self.columns.items():
             column = COLUMNS.get(name)
             if column is None:
@@ -57,11 +57,6 @@ class Recording:
     def n_layers(self) -> int:
         """Number of decoder blocks of the model."""
         return int(self.meta["model"]["n_layers"])
-
-    @cached_property
-    def tokens(self) -> tuple[str, ...]:
-        """Text of each generated token; joined they are the generated text."""
-        return tuple(self.meta["token_texts"])
 
     @property
     def text(self) -> str:

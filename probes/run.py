@@ -1,27 +1,25 @@
 """One generation under a user's hand: started, paused, steered, stopped, kept.
 
-`Run` is what the live page and the command line drive; `record` runs one to its end; `replay` runs a recording again.
-All of them consume the one loop in `generate`.
+`Run` is what the live page and the command line drive; `record` runs one to its end. Both consume the one loop in
+`generate`. A run knows no file but its journal, and no page; running a recording again is the business of `rerun`.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import answers
+from . import header
 from .collected import Collected
-from .controls import Control, Overclock, StopThinking, TokenBudget
-from .directions import Direction
+from .controls import Control, Overclock, StopThinking
 from .engines import open_engine
-from .errors import ControlError, ModelError
+from .errors import ControlError
 from .generate import Generation, Request, Step, Turn
 from .gold import gold_states
 from .live import Gold, Taps, kept_sites
@@ -29,10 +27,10 @@ from .models import Model
 from .prompt import Prompt, render
 from .recording import FORMAT_VERSION, Recording
 from .sampling import Sampling
-from .sites import FINAL_NORM
 from .store import Journal
 
 if TYPE_CHECKING:
+    from .directions import Direction
     from .engines.base import Engine
 
 FLUSH_TOKENS = 8
@@ -106,8 +104,10 @@ class Run:
         self.sites = kept_sites(self.taps, sites, model.d_model, self.sampling.max_tokens, wanted) if sites else []
         self.collected = Collected([sites.index(site) for site in self.sites])
         self._extra = extra or {}
-        self._journal = Journal(Path(journal)) if journal else None
+        self.journal = Path(journal) if journal else None
+        """File that is appended to while the run goes on."""
         self._flushed, self._flushed_events = 0, 0
+        self._began = False
         self._go, self._cancelled = threading.Event(), threading.Event()
         self._go.set()
         self.pace: float | None = None
@@ -154,11 +154,17 @@ class Run:
         """Whether the run is held."""
         return not self._go.is_set()
 
-    def __iter__(self) -> Iterator[Step]:
-        """Generate to the end, a token at a time."""
-        began = time.perf_counter()
+    def __iter__(self) -> Generator[Step, None, None]:
+        """Generate to the end, a token at a time; possible once.
+
+        The journal is begun here, not before, and goes again if not one token was said.
+        """
+        if self._began:
+            raise RuntimeError("this run has been run; make another Run")
+        self._began = True
+        journal = Journal(self.journal) if self.journal else None
+        began = due = time.perf_counter()
         steps = iter(self.generation)
-        due = began
         try:
             while not self._cancelled.is_set():
                 self._go.wait()
@@ -173,8 +179,8 @@ class Run:
                 step[0].events += self._own_events
                 self._own_events = []
                 self.collected.add(step[0], now - began)
-                if self._journal and len(self.collected) - self._flushed >= FLUSH_TOKENS:
-                    self._flush()
+                if journal and len(self.collected) - self._flushed >= FLUSH_TOKENS:
+                    self._flush(journal)
                 yield step[0]
                 due = max(due + 1 / self.pace, now) if self.pace else now
                 if due > time.perf_counter():
@@ -182,106 +188,75 @@ class Run:
         finally:
             steps.close()
             self.collected.events += self._own_events
-            if self._journal:
-                self._flush()
-                self._journal.close()
+            if journal:
+                said_something = len(self.collected) > 0
+                if said_something:
+                    self._flush(journal)
+                journal.close(delete=not said_something)
 
-    def _flush(self) -> None:
-        columns = self.collected.columns(self._flushed)
-        first = self._flushed == 0
-        news = self.header() if first else {"stop_reason": self.collected.finished}
-        texts, events = self.collected.texts[self._flushed :], self.collected.events[self._flushed_events :]
-        if first:
-            columns |= self._constants()
-        self._journal.append(columns, {**news, "token_texts": texts, "events": events})
-        self._flushed, self._flushed_events = self._flushed + len(texts), self._flushed_events + len(events)
+    def _flush(self, journal: Journal) -> None:
+        """Append what is new; the first frame carries the whole header, later ones what has changed in it."""
+        tokens, events = self._flushed, self._flushed_events
+        meta = self._so_far() if tokens else self.header()
+        news = {"token_texts": self.collected.texts[tokens:], "events": self.collected.events[events:]}
+        columns = self.collected.columns(tokens) if news["token_texts"] else {}
+        journal.append(columns if tokens else columns | self._constants(), meta | news)
+        self._flushed, self._flushed_events = tokens + len(news["token_texts"]), events + len(news["events"])
 
     def _constants(self) -> dict[str, np.ndarray]:
-        constants = {c.name: c for c in self.controls}
+        """Columns that do not grow: the direction pushed along, the gold states and their null."""
         arrays: dict[str, np.ndarray] = {}
-        if isinstance(overclock := constants.get("overclock"), Overclock) and overclock.direction:
-            arrays["overclock_weight"] = overclock.direction.weight
+        for control in self.controls:
+            if isinstance(control, Overclock) and control.direction:
+                arrays["overclock_weight"] = control.direction.weight
         if self.gold is not None:
             arrays |= {"gold_state": self.gold.state, "null_bank": self.gold.bank}
         return arrays
 
     def header(self) -> dict[str, Any]:
         """The header of the recording as it stands."""
-        model, thinking, progress = self.engine.model, self.engine.model.thinking, self.generation.live.progress
-        stated = answers.extract(self.collected.answer_text())
-        measures: dict[str, Any] = {}
-        if progress is not None:
-            measures["progress"] = {
-                "site": progress.site,
-                "position_curve": np.round(progress.curve.astype(float), 4).tolist(),
-                "position_sd": progress.curve_sd,
-                "provenance": dict(progress.provenance),
-            }
-        if self.gold is not None:
-            measures["dependence"] = {"sites": list(self.gold.sites), "sigma": 50.0}
+        model, live = self.engine.model, self.generation.live
         return {
             "format_version": FORMAT_VERSION,
-            "model": {
-                "ref": model.ref,
-                "name": model.name,
-                "fingerprint": model.fingerprint,
-                "n_layers": model.n_layers,
-                "d_model": model.d_model,
-                "vocab": model.vocab_size,
-                "dtype": str(model.dtype).removeprefix("torch."),
-                "device": str(model.device),
-            },
+            "model": header.of_model(model),
             "engine": self.engine.name,
-            "prompt": {
-                "text": self.prompt.text,
-                "rendered": self.prompt.rendered,
-                "ids": list(self.prompt.ids),
-                "thinking": self.prompt.thinking,
-                "system": self.prompt.system,
-            },
+            "prompt": header.of_prompt(self.prompt),
             "sampling": self.sampling.to_meta(),
-            "thinking": thinking and {"open_ids": list(thinking.open_ids), "close_ids": list(thinking.close_ids)},
+            "thinking": header.of_thinking(model.thinking),
             "controls": self._initial,
-            "events": list(self.collected.events),
-            "measures": measures,
+            "measures": header.of_measures(live.progress, self.gold),
             "sites": self.sites,
-            "sites_dropped": len(self.generation.live.sites) - len(self.sites) if self.taps.states else 0,
-            "token_texts": list(self.collected.texts),
-            "answer": stated,
-            "gold": self.answer,
-            "correct": answers.equivalent(stated, self.answer),
-            "judged_by": answers.RULE,
-            "stop_reason": self.collected.finished or ("cancelled" if self._cancelled.is_set() else None),
-            "thinking_tokens": self.collected.thinking_tokens(),
-            "tokens_per_second": round(len(self.collected) / self.busy_seconds, 2) if self.busy_seconds else None,
+            "sites_dropped": len(live.sites) - len(self.sites) if self.taps.states else 0,
             "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            "versions": _versions(),
+            "versions": header.versions(),
+            **self._so_far(),
             **self._extra,
+        }
+
+    def _so_far(self) -> dict[str, Any]:
+        """The entries of the header that change while the run goes on."""
+        said = self.collected
+        return {
+            "events": list(said.events),
+            "token_texts": list(said.texts),
+            **header.of_answer(said.answer_text(), self.answer),
+            "stop_reason": said.finished or ("cancelled" if self._cancelled.is_set() else None),
+            "thinking_tokens": said.thinking_tokens(),
+            "tokens_per_second": round(len(said) / self.busy_seconds, 2) if self.busy_seconds else None,
         }
 
     def recording(self) -> Recording:
         """What has been said so far as a recording; call it after the run for the whole."""
-        header = self.header()
-        count = len(header["token_texts"])
-        columns = self.collected.columns(stop=count) or {"token_id": np.empty(0, np.int32)}
-        return Recording(header, columns | self._constants())
+        meta = self.header()
+        columns = self.collected.columns(stop=len(meta["token_texts"])) or {"token_id": np.empty(0, np.int32)}
+        return Recording(meta, columns | self._constants())
 
     def save(self, path: str | Path) -> Path:
         """Write the recording, and drop the journal that it replaces."""
         saved = self.recording().save(path)
-        if self._journal:
-            self._journal.path.unlink(missing_ok=True)
+        if self.journal and self.journal != saved:
+            self.journal.unlink(missing_ok=True)
         return saved
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for name in ("thoughtscope", "torch", "transformers", "transformer-lens", "numpy"):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
 
 
 def record(model: Model | Engine, text: str, *, seed: int | None = None, **settings: Any) -> Recording:
@@ -293,61 +268,3 @@ def record(model: Model | Engine, text: str, *, seed: int | None = None, **setti
     for _ in run:
         pass
     return run.recording()
-
-
-def replay(engine: Engine, recording: Recording, **settings: Any) -> Recording:
-    """Run a recording again: same prompt tokens, sampling, controls and dial turns; other settings as for `Run`.
-
-    Raises:
-        ModelError: when the model is not the one that was recorded.
-    """
-    made_by = recording.meta["model"]
-    if made_by["fingerprint"] != engine.model.fingerprint:
-        raise ModelError(
-            f"this recording was made by {made_by['name']} ({made_by['fingerprint']}), not by {engine.model.name} "
-            f"({engine.model.fingerprint}); give the model with --model"
-        )
-    asked = recording.meta["prompt"]
-    prompt = Prompt(asked["text"], asked["rendered"], tuple(asked["ids"]), asked["thinking"], asked.get("system"))
-    turns: dict[int, list[Turn]] = {}
-    for event in recording.events:
-        if event["kind"] == "set":
-            turns.setdefault(event["token"], []).append((event["control"], event["dial"], event["value"]))
-    controls = [_rebuild(settings, recording) for settings in recording.meta["controls"] if settings["name"] != "stop"]
-    gold = None
-    if recording.has("gold_state"):
-        sites = tuple(recording.meta["measures"]["dependence"]["sites"])
-        gold = Gold(sites, recording.column("gold_state"), recording.column("null_bank"))
-    return record(
-        engine,
-        asked["text"],
-        prompt=prompt,
-        sampling=Sampling(**recording.meta["sampling"]),
-        controls=controls,
-        turns=turns,
-        gold=gold,
-        answer=recording.meta.get("gold"),
-        extra={"problem": recording.meta.get("problem")},
-        **settings,
-    )
-
-
-def _rebuild(settings: dict[str, Any], recording: Recording) -> Control:
-    if settings["name"] == "budget":
-        return TokenBudget(settings["tokens"])
-    if settings["name"] == "overclock":
-        weight = recording.column("overclock_weight")
-        return Overclock(settings["alpha"], Direction.bare(settings["direction"], FINAL_NORM, weight, {}))
-    raise ControlError(
-        f"this recording used a control {settings['name']!r} that this version does not know; update thoughtscope"
-    )
-
-
-def first_difference(one: Recording, other: Recording) -> int | None:
-    """Index of the first generated token in which two recordings differ, or None when all are the same."""
-    first, second = one.column("token_id"), other.column("token_id")
-    shared = min(len(first), len(second))
-    differs = np.nonzero(first[:shared] != second[:shared])[0]
-    if len(differs):
-        return int(differs[0])
-    return None if len(first) == len(second) else shared

@@ -19,16 +19,19 @@ import numpy as np
 from safetensors import SafetensorError, deserialize
 from safetensors.numpy import save as save_bytes
 
-from .errors import RecordingError
+from .errors import RecordingError, WorkError
 from .recording import FORMAT_VERSION, Recording
 from .schema import COLUMNS
 
 KEY = "thoughtscope"
 MARK = b"THOUGHT1"
 FRAME = struct.Struct("<8sQI")
+GROWING = ("token_texts", "events")
+"""Header entries that a journal adds to frame by frame."""
 LARGEST_HEADER = 64 * 2**20
 _DTYPES = {
-    "F64": "<f8", "F32": "<f4", "BF16": "<u2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1", "U8": "u1", "BOOL": "?"
+    "F64": "<f8", "F32": "<f4", "BF16": "<u2",
+    "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1", "U8": "u1", "BOOL": "?",
 }  # fmt: skip
 
 
@@ -99,7 +102,8 @@ def load(path: Path) -> Recording:
     header = int.from_bytes(start, "little")
     if header > LARGEST_HEADER and header > size:
         raise RecordingError(
-            f"{path} is not a recording, or damaged: its first bytes announce a header of {header:,} bytes in a file of {size:,}"
+            f"{path} is not a recording, or damaged: its first bytes announce a header of {header:,} bytes "
+            f"in a file of {size:,}"
         )
     if header > LARGEST_HEADER:
         raise RecordingError(f"{path} is refused: its header has {header:,} bytes, allowed are {LARGEST_HEADER:,}")
@@ -146,19 +150,29 @@ class Journal:
     """Appends the rows of a running generation to a file, a frame at a time."""
 
     def __init__(self, path: Path) -> None:
-        """Start an empty journal; its folder is made when missing."""
-        path.parent.mkdir(parents=True, exist_ok=True)
+        """Start an empty journal; its folder is made when missing.
+
+        Raises:
+            RecordingError: where no file can be written.
+        """
         self.path = path
-        self._file = path.open("wb")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = path.open("wb")
+        except OSError as error:
+            raise RecordingError(f"cannot write {path}: {error.strerror}; choose another place with -o") from error
 
     def append(self, columns: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> None:
         """Write one frame: new rows of the columns, and what of the header is new."""
         body = _pack(columns, meta)
-        self._file.write(FRAME.pack(MARK, len(body), zlib.crc32(body)) + body)
-        self._file.flush()
+        try:
+            self._file.write(FRAME.pack(MARK, len(body), zlib.crc32(body)) + body)
+            self._file.flush()
+        except OSError as error:
+            raise WorkError(f"cannot go on writing {self.path}: {error.strerror}; make room there") from error
 
     def close(self, *, delete: bool = False) -> None:
-        """Close the file; delete it once the finished recording is in place."""
+        """Close the file, and delete it where it is of no use."""
         self._file.close()
         if delete:
             self.path.unlink(missing_ok=True)
@@ -167,7 +181,7 @@ class Journal:
 def recover(path: Path) -> Recording:
     """Put a recording together from the whole frames of a journal.
 
-    Header entries of later frames replace those of earlier ones, except for lists, which are continued.
+    Header entries of later frames replace those of earlier ones, except for those in `GROWING`, which are continued.
     """
     parts: dict[str, list[np.ndarray]] = {}
     meta: dict[str, Any] = {}
@@ -184,9 +198,7 @@ def recover(path: Path) -> Recording:
             for name, values in columns.items():
                 parts.setdefault(name, []).append(values)
             for key, value in news.items():
-                meta[key] = (
-                    meta.get(key, []) + value if isinstance(value, list) and key in ("token_texts", "events") else value
-                )
+                meta[key] = meta.get(key, []) + value if key in GROWING else value
     if not meta:
         raise RecordingError(f"{path} is a journal without one whole frame: nothing to recover")
     columns = {

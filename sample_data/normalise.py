@@ -12,7 +12,7 @@ import re
 from .vocabulary import ITEMS, LABELS, NAMES, NUMBERS, SPECIAL, TOKEN_PATTERN, VOCABULARY
 
 SAME = {"less": "fewer", "got": "has", "owns": "has", "double": "twice", "many": "many"}
-NUMBER_WORDS = "zero one two three four five six seven eight nine ten eleven twelve".split()
+NUMBER_WORDS = tuple("zero one two three four five six seven eight nine ten eleven twelve".split())
 _KNOWN = {word.lower(): word for word in VOCABULARY if word not in SPECIAL}
 
 
@@ -21,12 +21,15 @@ class UnknownWordError(ValueError):
 
     def __init__(self, word: str) -> None:
         """Name the word, and what may be written in its place."""
-        if word.isdigit() or re.fullmatch(r"\(\d+\)", word):
+        if word.isdecimal() or re.fullmatch(r"\(\d+\)", word):
             advice = f"it reads whole numbers from 0 to {NUMBERS[-1]} and at most {len(LABELS)} facts"
         else:
             close = difflib.get_close_matches(word.lower(), list(_KNOWN), n=3, cutoff=0.6)
             near = f"did you mean {' or '.join(_KNOWN[match] for match in close)}? " if close else ""
-            advice = f"{near}It knows names ({', '.join(NAMES[:6])}, ...), things ({', '.join(ITEMS[:6])}, ...), has, more, fewer, than, twice, half, times"
+            advice = (
+                f"{near}It knows names ({', '.join(NAMES[:6])}, ...), things ({', '.join(ITEMS[:6])}, ...), "
+                "has, more, fewer, than, twice, half, times"
+            )
         super().__init__(
             f"the bundled model does not know {word!r}: {advice}. Rephrase, or load a larger model with --model"
         )
@@ -39,11 +42,12 @@ def normalise(text: str) -> str:
         UnknownWordError: on the first word that the model has no token for.
     """
     words = []
-    for piece in re.findall(TOKEN_PATTERN, text):
+    typed: list[str] = re.findall(TOKEN_PATTERN, text)
+    for piece in typed:
         piece = SAME.get(piece.lower(), piece)
         if piece.lower() in NUMBER_WORDS:
             piece = str(NUMBER_WORDS.index(piece.lower()))
-        if piece.isdigit():
+        if piece.isdecimal():
             piece = str(int(piece))
         if piece == "\n":
             continue

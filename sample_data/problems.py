@@ -17,6 +17,7 @@ SPLITS = {"train": 1_000_003, "dev": 2_000_003, "held": 3_000_017}
 
 MOST_STEPS = 8
 LARGEST = 99
+LARGEST_AMOUNT = 9
 RELATIONS = {"more": 0.30, "fewer": 0.20, "twice": 0.20, "times": 0.10, "half": 0.20}
 
 
@@ -97,7 +98,11 @@ def _relate(rng: random.Random, name: str, item: str, parent: Fact) -> Fact:
     """A fact about `name` that is worked out from `parent` and stays between 1 and 99."""
     while True:
         relation = rng.choices(list(RELATIONS), list(RELATIONS.values()))[0]
-        amount = {"more": rng.randint(1, 12), "fewer": rng.randint(1, 12), "times": rng.randint(3, 4)}.get(relation, 2)
+        amount = {
+            "more": rng.randint(1, LARGEST_AMOUNT),
+            "fewer": rng.randint(1, LARGEST_AMOUNT),
+            "times": rng.randint(3, 4),
+        }.get(relation, 2)
         value = {
             "more": parent.value + amount,
             "fewer": parent.value - amount,
@@ -146,8 +151,9 @@ def find_problem(problem_id: str) -> Problem:
         ValueError: when the id is not of that form, naming the splits.
     """
     split, _, number = problem_id.rpartition("-")
-    if split not in SPLITS or not number.isdigit():
+    if split not in SPLITS or not number.isdecimal():
         raise ValueError(
-            f"no bundled problem {problem_id!r}: ids are SPLIT-NUMBER with SPLIT one of {', '.join(SPLITS)}, for example dev-0"
+            f"no bundled problem {problem_id!r}: ids are SPLIT-NUMBER with SPLIT one of {', '.join(SPLITS)}, "
+            "for example dev-0"
         )
     return problem(split, int(number))

@@ -1,8 +1,9 @@
 """The bundled model's words, and the tokenizer made of them.
 
-One token is one word, one punctuation mark, one fact label such as `(3)`, one whole number from 0 to 99, a line break, or a
-name with its colon: `Ava:` opens a record ("Ava: 7."), and a token of its own before the value makes looking a record
-up learnable in minutes. A token's text carries the space before it, so the texts of a sequence joined are the text.
+One token is one word, one punctuation mark, one fact label such as `(3)`, one whole number from 0 to 99, a line break,
+or a name with its colon: `Ava:` opens a record ("Ava: 7."), and a token of its own before the value makes looking a
+record up learnable in minutes. A token's text carries the space before it, so the texts of a sequence joined are the
+text.
 """
 
 from __future__ import annotations

@@ -53,8 +53,9 @@ class Job:
         """Wait for the worker."""
         self.id = uuid.uuid4().hex[:12]
         self.ask = ask
-        self.path: Path = library.new_path(ask.problem or ask.text)
-        """Where it is saved when the user says so; the journal lies beside."""
+        path = library.new_path(ask.problem or ask.text)
+        self.path: Path = path.with_stem(f"{path.stem}-{self.id[:4]}")
+        """Where it is saved when the user says so, the journal beside it; runs asked for at once differ by the id."""
         self.saved: Path | None = None
         self.error: str | None = None
         self.run: Run | None = None

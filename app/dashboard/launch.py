@@ -40,7 +40,7 @@ def streamlit_arguments(host: str = "127.0.0.1", port: int = 8501) -> list[str]:
         "server.port": port,
         "server.headless": "true",
         "server.fileWatcherType": "none",
-        "runner.postScriptGC": "false",  # with torch loaded it holds the interpreter 0.3 s after every refresh
+        "runner.postScriptGC": "false",  # a full collection after each refresh stalls decoding once torch is loaded
         "server.maxUploadSize": LARGEST_UPLOAD,
         "browser.serverAddress": host,
         "browser.gatherUsageStats": "false",

@@ -11,7 +11,7 @@ import streamlit as st
 
 from ..theme import DARK, LIGHT
 
-__all__ = ["ICON", "chip", "dress", "heading", "mark", "verdict", "wordmark"]
+__all__ = ["ICON", "chip", "dress", "heading", "mark", "verdict", "without_sidebar", "wordmark"]
 
 ICON = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="8" fill="#1a5fb4"/>'
@@ -47,7 +47,9 @@ CSS = f"""
 .ts-facts .ts-chip {{ font-size: 0.78rem; padding: 0 0.5rem; margin-right: 0.4rem; }}
 .ts-asked {{ margin: 0; font-size: 0.92rem; white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }}
 [class*="st-key-row"] {{ border-bottom: 1px solid var(--chip-line); padding-bottom: 0.35rem; flex-wrap: nowrap; }}
-[class*="st-key-open"] button {{ justify-content: flex-start; color: {_role("accent")}; font-weight: 600; }}
+@media (max-height: 860px) {{ .stApp {{ --ts-text-height: 170px; }} }}
+[class*="st-key-open"] button, [class*="st-key-open"] button > div {{ justify-content: flex-start; }}
+[class*="st-key-open"] button {{ color: {_role("accent")}; font-weight: 600; }}
 .ts-expect {{ color: var(--chip-plain); font-size: 0.87rem; max-width: 104ch; }}
 .ts-expect p {{ margin: 0 0 0.5rem; }}
 .ts-expect ul {{ margin: 0; padding: 0; list-style: none; }}
@@ -60,6 +62,11 @@ CSS = f"""
 def dress() -> None:
     """Put the rules on the page."""
     st.html(f"<style>{CSS}</style>")
+
+
+def without_sidebar() -> None:
+    """For pages with nothing to set: Streamlit may leave the last page's sidebar standing, empty."""
+    st.html('<style>[data-testid="stSidebar"] { display: none; }</style>')
 
 
 def wordmark(model: str) -> None:

@@ -65,8 +65,15 @@ class View:
 class Control(Protocol):
     """A control; `settings` rebuild it for a replay."""
 
-    name: str
-    dials: Mapping[str, Dial]
+    @property
+    def name(self) -> str:
+        """What the control is called in events and in the interface."""
+        ...
+
+    @property
+    def dials(self) -> Mapping[str, Dial]:
+        """The values that may be changed while a run goes on, by name."""
+        ...
 
     def bind(self, model: Model) -> None:
         """Called once before a run; raises ControlError where the control cannot work on this model."""

@@ -56,7 +56,8 @@ class Overclock:
             )
         if model.soft_cap is not None:
             raise ControlError(
-                f"{model.name} caps its logits, so pushing its state is no logit bias: it cannot be overclocked this way"
+                f"{model.name} caps its logits, so pushing its state is no logit bias: it cannot be overclocked this "
+                "way; choose a model without a soft cap"
             )
         unembed = model.unembed.detach().float().cpu().numpy()
         self.direction = direction

@@ -16,6 +16,9 @@ from ..vocabulary import NAMES
 
 Example = tuple[list[int], list[bool]]
 
+CUT_OFF = 0.15
+"""Share of traces whose thinking is cut off at a random token."""
+
 
 class Writer:
     """Turns problems into examples, with one tokenizer."""
@@ -35,10 +38,18 @@ class Writer:
         return self._ids(str(rendered))
 
     def trace(self, problem: Problem, rng: random.Random) -> Example:
-        """Prompt, thinking and answer; the loss counts from the first token of the thinking."""
-        prompt = self.prompt(problem)
-        completion = self._ids(f"{think(problem, rng)}</think>\n{answer_text(problem)}<eos>")
-        return prompt + completion, [False] * len(prompt) + [True] * len(completion)
+        """Prompt, thinking and answer; the loss counts from the first token of the thinking.
+
+        Some thinking is cut off anywhere, so that the model can answer when it is stopped; that it was cut there is
+        nothing to learn, so the loss leaves that closing mark out.
+        """
+        prompt, thought = self.prompt(problem), self._ids(think(problem, rng))
+        closing = self._ids(f"</think>\n{answer_text(problem)}<eos>")
+        cut = rng.random() < CUT_OFF
+        if cut:
+            thought = thought[: rng.randrange(len(thought))]
+        counts = [False] * len(prompt) + [True] * len(thought) + [not cut] + [True] * (len(closing) - 1)
+        return prompt + thought + closing, counts
 
     def look_up_drill(self, rng: random.Random, most_names: int = 10) -> Example:
         """Records of several names, then the names again in any order; the loss counts on the values read back."""
@@ -52,31 +63,28 @@ class Writer:
         return ids, counts
 
     def sum_drill(self, rng: random.Random) -> Example:
-        """Sums of every kind that occurs in a problem; the loss counts on the results."""
+        """Sums as they occur in problems, additions and subtractions above all; the loss counts on the results."""
         ids, counts = self._ids("<bos>"), [False]
-        for _ in range(16):
-            sign = rng.choice("+-××÷")
-            right = rng.randint(1, 12) if sign in "+-" else 2 if sign == "÷" else rng.randint(2, 4)
-            left = {
-                "+": lambda right=right: rng.randint(1, LARGEST - right),
-                "-": lambda right=right: rng.randint(right + 1, LARGEST),
-                "×": lambda right=right: rng.randint(1, LARGEST // right),
-                "÷": lambda: 2 * rng.randint(1, LARGEST // 2),
-            }[sign]()
-            result = {"+": left + right, "-": left - right, "×": left * right, "÷": left // right}[sign]
-            ids += self._ids(f"{left} {sign} {right} = {result}.")
-            counts += [False] * 4 + [True, False]
+        while len(ids) < 100:
+            for fact in make_problem(rng, "drill").facts:
+                often = 1.0 if fact.relation in ("more", "fewer") else 0.2
+                if fact.relation != "given" and rng.random() < often:
+                    left, sign, right, result = fact.computation
+                    ids += self._ids(f"{left} {sign} {right} = {result}.")
+                    counts += [False] * 4 + [True, False]
         return ids, counts
 
 
-def batches(writer: Writer, seed: int, most_steps: int, drills: float, tokens: int) -> Iterator[list[Example]]:
+def batches(
+    writer: Writer, seed: int, most_steps: int, drills: float, look_ups: float, tokens: int
+) -> Iterator[list[Example]]:
     """Batches of at most `tokens` padded tokens, bucketed by length, without end."""
     rng = random.Random(seed)
     while True:
         pool: list[Example] = []
         for _ in range(512):
             draw = rng.random()
-            if draw < drills * 0.7:
+            if draw < drills * look_ups:
                 pool.append(writer.look_up_drill(rng, most_steps + 2))
             elif draw < drills:
                 pool.append(writer.sum_drill(rng))

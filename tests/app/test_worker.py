@@ -154,6 +154,12 @@ def test_old_unsaved_runs_are_forgotten(worker: Worker) -> None:
     assert len(worker.jobs) == KEPT
 
 
+def test_runs_asked_for_at_once_have_their_own_files(worker: Worker) -> None:
+    """Two runs of one question in one second: two journals, and two saved files."""
+    pair = [worker.submit(Ask(TEXT, max_tokens=2)) for _ in range(2)]
+    assert len({ended(job).save() for job in pair}) == 2
+
+
 def test_a_model_that_cannot_be_loaded_is_said() -> None:
     """The reason is on the worker, and a run submitted all the same fails with it."""
 

@@ -23,7 +23,7 @@ from thoughtscope.probes import (
     record,
     replay,
 )
-from thoughtscope.probes.errors import ModelError
+from thoughtscope.probes.errors import ModelError, RecordingError
 
 TEXT = "Ava has 1 + 2 coins . so how many coins has Ava ?"
 
@@ -138,9 +138,56 @@ def test_cancel_keeps_what_was_said(tiny_model):
 
 
 def test_a_byte_budget_keeps_fewer_sites_and_says_so(tiny_model):
-    """60 tokens x 4 sites x 32 numbers x 4 bytes = 30,720 bytes; a budget of half keeps 2 sites, the progress site first."""
+    """60 tokens x 4 sites x 32 numbers x 4 bytes = 30,720 bytes; a budget of half keeps 2 sites, the progress site
+    first."""
     model = tiny_model("qwen3")
     run = record(model, TEXT, **settings(model, taps=Taps(state_budget=15_360)))
     assert run.column("states").shape[1:] == (2, 32)
     assert run.meta["sites"] == ["blocks.1.hook_out", "ln_final.hook_out"]
     assert run.meta["sites_dropped"] == 2
+
+
+@pytest.mark.parametrize("tokens", [3, 16])
+def test_a_finished_journal_is_the_recording(tiny_model, tmp_path, tokens):
+    """Ended with 3 tokens in the last frame or, at a multiple of 8, with none: both open and say what the run says."""
+    model = tiny_model("qwen3")
+    run = Run(model, TEXT, **settings(model, sampling=Sampling(0.9, seed=8, max_tokens=tokens)), journal=tmp_path / "j")
+    for _ in run:
+        pass
+    found, made = Recording.load(tmp_path / "j"), run.recording()
+    assert found.n_tokens == tokens
+    assert {**found.meta, "recovered": None, "created": None} == {**made.meta, "recovered": None, "created": None}
+    for name, values in made.columns.items():
+        np.testing.assert_array_equal(found.column(name), values, err_msg=name)
+
+
+def test_a_journal_begins_with_the_run(tiny_model, tmp_path, monkeypatch):
+    """No file while the run is prepared, none when its first pass fails, and an error before it where none can be."""
+    model = tiny_model("qwen3")
+    run = Run(model, TEXT, **settings(model), journal=tmp_path / "j")
+    assert not (tmp_path / "j").exists()
+    monkeypatch.setattr(run.engine, "forward", lambda *_args, **_more: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        next(iter(run))
+    assert not (tmp_path / "j").exists()
+    with pytest.raises(RecordingError, match=r"cannot write .*choose another place with -o"):
+        next(iter(Run(model, TEXT, **settings(model), journal=tmp_path)))
+
+
+def test_a_run_runs_once(tiny_model):
+    """A second loop over it would begin the journal anew; it is refused."""
+    model = tiny_model("qwen3")
+    run = Run(model, TEXT, **settings(model, sampling=Sampling(0, max_tokens=1)))
+    assert len(list(run)) == 1
+    with pytest.raises(RuntimeError, match="make another Run"):
+        next(iter(run))
+
+
+def test_replay_of_a_cancelled_run_ends_where_it_did(tiny_model):
+    """Cancelled after five tokens: the replay says the same five and no more."""
+    model = tiny_model("qwen3")
+    run = Run(model, TEXT, **settings(model))
+    for step in run:
+        if step.token == 4:
+            run.cancel()
+    assert first_difference(run.recording(), replay(open_engine(model), run.recording())) is None

@@ -8,7 +8,7 @@ from thoughtscope.probes.sampling import Sampler, Sampling
 
 
 def test_noise_belongs_to_seed_and_step_alone():
-    """Asked in any order, at steps on both sides of a block of 64, the noise of a step is the same; other seeds differ."""
+    """Asked in any order, on both sides of a block of 64, the noise of a step is the same; other seeds differ."""
     one, other = Sampler(Sampling(seed=3), 50), Sampler(Sampling(seed=3), 50)
     forwards = {step: one.noise(step).copy() for step in (0, 5, 63, 64, 200)}
     for step in (200, 64, 63, 5, 0):
@@ -27,7 +27,7 @@ def test_tokens_come_with_their_softmax_probability():
 
 
 def test_temperature_sharpens():
-    """At T = 0.5 the odds 7 : 2 become 49 : 4, so the first of two has probability 0.9245; 4 standard errors are 0.017."""
+    """At T = 0.5 odds of 7 : 2 become 49 : 4, so the first of two has probability 0.9245; 4 standard errors: 0.017."""
     sampler = Sampler(Sampling(0.5, seed=2), 2)
     logits = np.log(np.array([0.7, 0.2], np.float32))
     share = np.mean([sampler.choose(logits, step) == 0 for step in range(4000)])

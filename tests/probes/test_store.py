@@ -144,7 +144,7 @@ def test_a_journal_loses_only_what_is_after_its_last_whole_frame(tmp_path):
 
 
 def test_kill_9_in_mid_run_loses_at_most_the_last_flush(tmp_path):
-    """A real process is killed while it generates: the journal opens, and lacks at most 8 tokens of those it printed."""
+    """A real process is killed while it generates: the journal opens, and lacks at most 8 of the tokens it printed."""
     journal = tmp_path / "run.journal"
     code = f"""
 import sys, time

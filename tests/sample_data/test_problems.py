@@ -46,8 +46,8 @@ def test_a_problem_is_a_function_of_split_and_number():
 
 
 def test_parents_are_uniform_over_earlier_facts():
-    """In the fifth fact of 3,000 problems each of four earlier ones is parent in 25 % +- 4 standard errors (3.2 %): "take
-    the latest value" is no short cut."""
+    """In the fifth fact of 3,000 problems each of four earlier ones is parent in 25 % +- 4 standard errors (3.2 %):
+    "take the latest value" is no short cut."""
     rng, counts = random.Random(0), Counter()
     for _ in range(3000):
         problem = make_problem(rng, "x", steps=5)
@@ -57,7 +57,7 @@ def test_parents_are_uniform_over_earlier_facts():
 
 
 def test_the_thinking_reaches_the_answer_and_checks_it():
-    """200 traces: the last stated answer is right, and on average 25 to 60 % of the words come after its first statement."""
+    """200 traces: the last stated answer is right; on average 25 to 60 % of the words follow its first statement."""
     shares = []
     for problem in problems("dev", 200):
         text = think(problem, random.Random(problem.id))

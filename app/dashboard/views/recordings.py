@@ -22,6 +22,7 @@ A_PAGE = 30
 
 def page() -> None:
     """One recording if the URL names one, else the list."""
+    look.without_sidebar()
     chosen = st.query_params.get("recording")
     if chosen is None:
         _list()
