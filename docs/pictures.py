@@ -20,7 +20,7 @@ from typing import Any
 from playwright.sync_api import Page, sync_playwright
 
 HERE = Path(__file__).parent
-FLAGS = "--no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-component-update --disable-sync"
+FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
 WAIT = 60_000
 
 
@@ -96,7 +96,7 @@ def main() -> None:
             try:
                 with sync_playwright() as playwright:
                     path = os.environ.get("CHROMIUM") or shutil.which("chromium")
-                    browser = playwright.chromium.launch(executable_path=path, args=FLAGS.split())
+                    browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
                     size: Any = {"width": 1280, "height": 960}
                     tour(browser.new_page(viewport=size, color_scheme=scheme), url, scheme)
                     browser.close()

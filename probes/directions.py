@@ -86,7 +86,7 @@ class Direction:
                 arrays = {name: file.get_tensor(name) for name in ("weight", "mean", "scale", "curve")}
         except (OSError, KeyError, ValueError, SafetensorError) as error:
             raise ControlError(
-                f"{path} is no direction file ({str(error).splitlines()[0]}); give one made by `thoughtscope fit`"
+                f"{path} is no direction file ({str(error).splitlines()[0]}); give one that `Direction.save` wrote"
             ) from error
         return cls(**facts, **arrays)
 

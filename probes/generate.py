@@ -159,7 +159,14 @@ class Generation:
         """
         thinking = engine.model.thinking
         self.engine, self.batch, self.bias_cap = engine, batch, bias_cap
-        self.live = LiveSet(taps, engine.model.n_layers, thinking.close_ids[0] if thinking else None, progress)
+        self.live = LiveSet(
+            taps,
+            engine.model.n_layers,
+            close_id=thinking.close_ids[0] if thinking else None,
+            progress=progress,
+            bank=[one for one in engine.model.directions.values() if one is not progress],
+            marker_ids=list(engine.model.single_tokens(taps.markers).values()),
+        )
         self._waiting = enumerate(requests)
         self._rows: list[_Row] = []
         self._cache: Any = None  # these three are replaced when the first row is admitted

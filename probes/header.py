@@ -13,8 +13,9 @@ import numpy as np
 from . import answers
 
 if TYPE_CHECKING:
-    from .directions import Direction
-    from .live import Gold
+    from collections.abc import Sequence
+
+    from .live import Gold, LiveSet
     from .models import Model
     from .prompt import Prompt, ThinkingFormat
 
@@ -51,9 +52,10 @@ def of_thinking(marks: ThinkingFormat | None) -> dict[str, Any] | None:
     return None if marks is None else {"open_ids": list(marks.open_ids), "close_ids": list(marks.close_ids)}
 
 
-def of_measures(progress: Direction | None, gold: Gold | None) -> dict[str, Any]:
+def of_measures(live: LiveSet, gold: Gold | None, markers: Sequence[str]) -> dict[str, Any]:
     """Parameters of the live signals that have any: what `analysis` needs to draw them with their null."""
-    measures: dict[str, Any] = {}
+    progress = live.progress
+    measures: dict[str, Any] = {"markers": list(markers), "projection": [one.name for one in live.bank]}
     if progress is not None:
         measures["progress"] = {
             "site": progress.site,

@@ -30,16 +30,18 @@ class Taps:
         logits: entropy, log-probability, rank, top-20 of the untouched logits.
         blocks: statistics and latent trajectory at every block.
         states: keep the raw states of these sites; "all" for every block and the final norm, () for none.
-        state_budget: most bytes of raw states a run may hold; above it fewer sites are kept, and an event says so.
+        state_budget: most bytes of raw states a run may hold; above it fewer sites are kept, and the header says so.
+        markers: thinking words whose probability is followed where they are one token.
     """
 
     logits: bool = True
     blocks: bool = True
     states: Sequence[str] | str = "all"
     state_budget: int = 256 * 2**20
+    markers: Sequence[str] = ("Wait", "Hmm", "So", "Therefore", "But")
 
 
-NO_TAPS = Taps(logits=False, blocks=False, states=())
+NO_TAPS = Taps(logits=False, blocks=False, states=(), markers=())
 """Text only."""
 
 
@@ -129,6 +131,10 @@ class LiveSet:
     close_id: int | None
     """First token of the mark that closes the thinking."""
     progress: Direction | None = None
+    bank: Sequence[Direction] = ()
+    """Further directions that states are projected on, each at its own site."""
+    marker_ids: Sequence[int] = ()
+    """Tokens whose probability is followed."""
     sites: list[str] = field(init=False)
     """Everything tapped: each block, then the final norm."""
 
@@ -138,6 +144,7 @@ class LiveSet:
         self.sites = every if self.taps.blocks or self.taps.states else []
         self._reader = ProgressReader(self.progress) if self.progress and self.sites else None
         self._progress_at = every.index(self.progress.site) if self.progress else 0
+        self._bank = [(every.index(one.site), ProgressReader(one)) for one in self.bank] if self.sites else []
 
     def of_logits(self, logits: np.ndarray, chosen: np.ndarray) -> dict[str, np.ndarray]:
         """Facts of (rows, vocab) untouched logits and the (rows,) tokens chosen."""
@@ -153,6 +160,8 @@ class LiveSet:
         }
         if self.close_id is not None:
             columns["p_end"] = np.exp(logits[:, self.close_id] - facts.log_sum_exp)
+        if self.marker_ids:
+            columns["p_marker"] = np.exp(logits[:, self.marker_ids] - facts.log_sum_exp[:, None])
         return columns
 
     def of_states(self, states: np.ndarray) -> dict[str, np.ndarray]:
@@ -171,6 +180,8 @@ class LiveSet:
             }
         if self._reader is not None:
             columns["progress"] = np.asarray(self._reader.read(states[:, self._progress_at]))
+        if self._bank:
+            columns["projection"] = np.stack([reader.read(states[:, place]) for place, reader in self._bank], axis=-1)
         return columns
 
     def row(self, gold: Gold | None) -> RowSignals | None:

@@ -115,6 +115,12 @@ class Model:
         blocks = tuple(Site(block_site(i), "block", i, self.d_model) for i in range(self.n_layers))
         return (*blocks, Site(FINAL_NORM, "final_norm", None, self.d_model))
 
+    def single_tokens(self, words: Sequence[str]) -> dict[str, int]:
+        """Those of the words that are one token in the middle of a text, with their ids."""
+        found = {word: self.tokenizer.encode(f" {word}", add_special_tokens=False) for word in words}
+        unknown = self.tokenizer.unk_token_id
+        return {word: ids[0] for word, ids in found.items() if len(ids) == 1 and ids[0] != unknown}
+
     def sampling_defaults(self) -> dict[str, Any]:
         """`Sampling`'s temperature, top_p (floats) and top_k (int) as the generation config has them.
 

@@ -224,7 +224,7 @@ class Run:
             "sampling": self.sampling.to_meta(),
             "thinking": header.of_thinking(model.thinking),
             "controls": self._initial,
-            "measures": header.of_measures(live.progress, self.gold),
+            "measures": header.of_measures(live, self.gold, [*model.single_tokens(self.taps.markers)]),
             "sites": self.sites,
             "sites_dropped": len(live.sites) - len(self.sites) if self.taps.states else 0,
             "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),

@@ -53,6 +53,7 @@ COLUMNS: dict[str, Column] = {
         _token("logprob", "float32", "nats", "logits", "log-probability of the token under the untouched logits"),
         _token("rank", "int32", "0 = most likely", "logits", "rank of the token under the untouched logits"),
         _token("p_end", "float32", "probability", "logits", "probability of the first token that closes the thinking"),
+        _token("p_marker", "float32", "probability", "logits", "probability of each thinking word", "n_markers"),
         _token("topk_id", "int32", "id", "logits", "the most likely tokens, best first", "k"),
         _token("topk_logit", "float32", "logit", "logits", "their untouched logits", "k"),
         _token("norm", "float32", "1", "blocks", "Euclidean norm of the block output", _LAYERS),
@@ -68,6 +69,7 @@ COLUMNS: dict[str, Column] = {
         _token(
             "progress", "float64", "share of the thinking", "progress", "read-out of the progress direction, unclipped"
         ),
+        _token("projection", "float64", "1", "blocks", "read-out of the model's other directions", "n_directions"),
         _token("dependence", "float64", "1", "gold", "dependence on the gold state, kernel width 50", "n_mi_layers"),
         _token(
             "dependence_median", "float64", "1", "gold", "the same at the last of these blocks, median-distance width"

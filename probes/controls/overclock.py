@@ -46,8 +46,8 @@ class Overclock:
         direction = self.direction or model.directions.get("overclock")
         if direction is None:
             raise ControlError(
-                f"{model.name} has no fitted overclock direction; fit one with `thoughtscope fit progress STUDY`, "
-                "or give one with --direction FILE"
+                f"{model.name} has no fitted overclock direction; fit one to its recorded final states "
+                "(analysis.progress.fit_tpv) and give it with --direction FILE"
             )
         if direction.site != FINAL_NORM or direction.weight.shape != (model.d_model,):
             raise ControlError(

@@ -1,6 +1,7 @@
 """Measure the bundled model and write its card: `python -m thoughtscope.sample_data.recipe.card`.
 
-Held-out problems are opened here and nowhere else. Every number of the card comes from this run; `card.json` keeps them.
+Held-out problems are opened here and nowhere else. Every number of the card comes from this run and is kept in
+`card.json`.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ from ...probes.generate import Generation, Request
 from ...probes.models import Model, load
 from ...probes.prompt import render
 from ...probes.sampling import Sampling
-from ...probes.sites import FINAL_NORM
 from ...probes.schema import THINK
+from ...probes.sites import FINAL_NORM
 from ..problems import SPLITS, problems
 from .card_text import card_text
 from .directions import FIT_PROBLEMS, alpha_grid, collect, position_and_size, states_at
@@ -81,7 +82,7 @@ def overthinking(traces: list[Trace]) -> dict[str, float]:
 
 
 def forced_convergence(engine: Engine, count: int = 100) -> dict[str, float]:
-    """Convergence by forced answers (methods.md 8.2): the thinking is closed at every line end and the answer read.
+    """Convergence by forced answers (methods.md 8.2): thinking is closed at every line end and the answer read.
 
     tau is the first line end from which every forced answer equals the final one.
     """
@@ -119,8 +120,8 @@ def progress(engine: Engine, count: int = 200) -> dict[str, Any]:
     """The read-out on held-out problems against E[y | position] and E[y | position, number of facts]."""
     model, direction = engine.model, engine.model.directions["progress"]
     fit = ProgressFit(
-        direction.weight.astype(float), direction.intercept, direction.mean.astype(float), direction.scale.astype(float),
-        direction.site, 0.0, direction.curve.astype(float), direction.curve_sd, 0, {},
+        direction.weight.astype(float), direction.intercept, direction.mean.astype(float),
+        direction.scale.astype(float), direction.site, 0.0, direction.curve.astype(float), direction.curve_sd, 0, {},
     )  # fmt: skip
     traces = run_problems(
         engine, problems("held", count), samples=2, temperature=0.6, sites=[direction.site], say="progress, held-out"

@@ -1,7 +1,7 @@
 """Fit the bundled model's directions: `python -m thoughtscope.sample_data.recipe.directions`.
 
-Progress read-out and overclock direction are fitted on development problems; the strength range is chosen there as well.
-Held-out problems are opened for the table of `card` only. Writes `model/directions/*.safetensors` and a small study.
+Progress read-out and overclock direction are fitted on development problems; the strength range is chosen there as
+well. Held-out problems are opened for the table of `card` only. Writes `model/directions/*.safetensors`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ CHECK_PROBLEMS = (2300, 100)
 
 
 def collect(engine: Engine, first: int, count: int, sites: list[str]) -> list[Trace]:
-    """Sampled traces (T = 0.6, two a problem) with states of their thinking; traces without a closing mark are kept out."""
+    """Sampled traces (T = 0.6, two a problem) with states of their thinking; those that did not end are left out."""
     traces = run_problems(
         engine,
         problems("dev", count, first),
@@ -116,7 +116,7 @@ def fit(model_ref: str, target: Path) -> None:
 
 
 def position_and_size(fit_on: list[Trace], check_on: list[Trace]) -> float:
-    """R2 of E[y | token index, number of facts], the strong trivial read-out, fitted on one set and judged on another."""
+    """R2 of E[y | token index, number of facts], the strong trivial read-out, on traces it was not fitted on."""
     sums: dict[tuple[int, int], list[float]] = {}
     for trace in fit_on:
         n = len(trace.thinking)

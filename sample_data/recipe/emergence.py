@@ -1,7 +1,7 @@
 """Massive activations over training: `python -m thoughtscope.sample_data.recipe.emergence WORK`.
 
-For each kept checkpoint and block, on one fixed batch of development traces (methods.md 5.1): the largest ratio of top-1
-to median |h| over tokens, with and without position 0, the same at position 0, and where the largest coordinate sits.
+For each kept checkpoint and block, on one fixed batch of development traces (methods.md 5.1): the largest ratio of
+top-1 to median |h| over tokens, at position 0 and elsewhere, and where the largest coordinate sits.
 The weights stay in the work folder; these statistics are what the repository keeps.
 """
 

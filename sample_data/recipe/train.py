@@ -11,8 +11,10 @@ import json
 import random
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel, Qwen3Config, Qwen3ForCausalLM
@@ -52,7 +54,7 @@ class Recipe:
 
     def drilling(self, step: int) -> tuple[float, float]:
         """Share of drills, and of look-ups among them: nearly all at first, until look-ups are learned; then few."""
-        return next(shares for start, *shares in reversed(self.drills) if step >= start)
+        return next((drills, look_ups) for start, drills, look_ups in reversed(self.drills) if step >= start)
 
     def rate(self, step: int) -> float:
         """Learning rate as a share of its peak: linear warm-up, linear decay to zero."""
@@ -79,13 +81,13 @@ def build_model(recipe: Recipe) -> PreTrainedModel:
         "pad_token_id": tokenizer.pad_token_id,
     }
     model = Qwen3ForCausalLM(Qwen3Config(**shape)) if recipe.arch == "qwen3" else LlamaForCausalLM(LlamaConfig(**shape))
-    for block in model.get_submodule("model.layers")[: recipe.looking_back]:
-        look_back(block.self_attn, recipe)
+    for layer in range(recipe.looking_back):
+        look_back(model.get_submodule(f"model.layers.{layer}.self_attn"), recipe)
     return model
 
 
 @torch.no_grad()
-def look_back(attention: torch.nn.Module, recipe: Recipe, strength: float = 4.0, frequencies: int = 4) -> None:
+def look_back(attention: Any, recipe: Recipe, strength: float = 4.0, frequencies: int = 4) -> None:
     """Start two heads looking at the token before, by biases on the fastest rotary pairs of queries and keys.
 
     Reading a record back needs a head that knows "the token before this value was `Ava:`". Left to itself such a head
@@ -119,7 +121,7 @@ def build_optimizers(model: PreTrainedModel, recipe: Recipe) -> list[torch.optim
 
 
 def loss_of(model: PreTrainedModel, batch: list[Example], device: str) -> torch.Tensor:
-    """Mean negative log-likelihood in nats over the tokens that count (right-padded, so causal attention needs no mask)."""
+    """Mean negative log-likelihood in nats over the tokens that count; padding is on the right and needs no mask."""
     length = max(len(ids) for ids, _ in batch)
     ids = torch.zeros(len(batch), length, dtype=torch.long)
     counts = torch.zeros(len(batch), length, dtype=torch.bool)
@@ -128,7 +130,7 @@ def loss_of(model: PreTrainedModel, batch: list[Example], device: str) -> torch.
         counts[row, : len(tokens)] = torch.tensor(counted)
     ids, counts = ids.to(device), counts.to(device)
     states = model.get_submodule("model")(input_ids=ids, use_cache=False).last_hidden_state[:, :-1]
-    logits = model.get_output_embeddings()(states[counts[:, 1:]])
+    logits = model.get_submodule("lm_head")(states[counts[:, 1:]])
     return torch.nn.functional.cross_entropy(logits.float(), ids[:, 1:][counts[:, 1:]])
 
 
@@ -143,7 +145,8 @@ def save_model(model: PreTrainedModel, folder: Path) -> None:
 def train(recipe: Recipe, work: Path, device: str) -> None:
     """Run the recipe to its end, or go on from the newest state in `work`."""
     work.mkdir(parents=True, exist_ok=True)
-    model = build_model(recipe).to(device)
+    model: Any = build_model(recipe)
+    model.to(device)
     optimizers = build_optimizers(model, recipe)
     peaks = [group["lr"] for optimizer in optimizers for group in optimizer.param_groups]
     start, seen, spent = 0, 0, 0.0
@@ -158,7 +161,8 @@ def train(recipe: Recipe, work: Path, device: str) -> None:
         start, seen, spent = state["step"], state["seen"], state["spent"]
     watch = Watch(model, work / "log.jsonl", device)
     began = time.perf_counter() - spent
-    stream, stage = None, None
+    stream: Iterator[list[Example]] = iter(())
+    stage = None
     for step in range(start, recipe.steps + 1):
         if step in CHECKPOINTS or step == recipe.steps:
             model.save_pretrained(work / f"step-{step:05d}")
@@ -184,8 +188,8 @@ def train(recipe: Recipe, work: Path, device: str) -> None:
         spent = time.perf_counter() - began
         if step % 20 == 0:
             left = spent / (step + 1) * (recipe.steps - step)
-            line = f"step {step}/{recipe.steps}  loss {loss.item():.4f}  {seen / spent:,.0f} tokens/s  {left / 60:.0f} min left"
-            sys.stdout.write(f"\r{line}   ")
+            rate = f"{seen / spent:,.0f} tokens/s  {left / 60:.0f} min left"
+            sys.stdout.write(f"\rstep {step}/{recipe.steps}  loss {loss.item():.4f}  {rate}   ")
             sys.stdout.flush()
         if step % 250 == 249:
             watch.look(step + 1, seen, spent, loss.item())

@@ -11,9 +11,9 @@ import random
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch
-from transformers import PreTrainedModel
 
 from ..problems import Problem, problems
 from ..vocabulary import build_tokenizer
@@ -29,7 +29,7 @@ def answer_of(text: str) -> int | None:
 class Watch:
     """Looks at a model in training and writes a line a look."""
 
-    def __init__(self, model: PreTrainedModel, log: Path, device: str, teacher_forced: int = 64) -> None:
+    def __init__(self, model: Any, log: Path, device: str, teacher_forced: int = 64) -> None:
         """Prepare the development traces that every look uses."""
         self.model, self.log, self.device = model, log, device
         self.tokenizer = build_tokenizer()
@@ -63,7 +63,8 @@ class Watch:
             best = logits.argmax(-1).tolist()
             right["look"] += [best[at - 1] == ids[at] for at in look_ups]
             right["sum"] += [best[at - 1] == ids[at] for at in sums]
-        return tuple(sum(hits) / max(len(hits), 1) for hits in right.values())
+        look_up, sums = (sum(hits) / max(len(hits), 1) for hits in right.values())
+        return look_up, sums
 
     @torch.no_grad()
     def greedy(self, asked: list[Problem]) -> list[str]:

@@ -1,10 +1,9 @@
-"""Statistics of states against NumPy's own, and projections."""
+"""Statistics of states against NumPy's own."""
 
 import numpy as np
 import pytest
 
 from thoughtscope.kernels.moments import cosine, state_moments
-from thoughtscope.kernels.projection import project
 
 
 @pytest.mark.parametrize("shape", [(160,), (5, 160), (3, 5, 161), (2, 3)])
@@ -41,11 +40,3 @@ def test_cosine():
     np.testing.assert_array_equal(cosine(a, b), np.array([1, -1, 0, np.nan], dtype=np.float32))
     assert np.isnan(cosine([0.0, 0.0], [1.0, 0.0]))
     assert float(cosine([3.0, 4.0], [3.0, 4.0])) == pytest.approx(1.0)
-
-
-def test_projection_is_a_dot_product_with_each_direction():
-    """(2, 3) states on 2 directions: by hand, and a bank of another width is refused."""
-    found = project([[1, 2, 3], [0, 0, 1]], [[1, 0, 0], [0, 1, 1]])
-    np.testing.assert_array_equal(found, [[1, 5], [0, 1]])
-    with pytest.raises(ValueError, match="differ in their last axis"):
-        project(np.zeros((2, 3)), np.zeros((1, 4)))

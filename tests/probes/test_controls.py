@@ -82,7 +82,7 @@ def test_overclock_is_the_same_on_both_engines(tiny_model):
 
 def test_a_model_without_a_direction_says_how_to_get_one(tiny_model):
     """What is missing, and the two ways out."""
-    with pytest.raises(ControlError, match=r"no fitted overclock direction.*fit progress.*--direction"):
+    with pytest.raises(ControlError, match=r"no fitted overclock direction.*fit_tpv.*--direction"):
         Overclock(1.0).bind(tiny_model("qwen3"))
     wrong = Direction.bare("w", "blocks.0.hook_out", np.zeros(32), {})
     with pytest.raises(ControlError, match=r"blocks\.0\.hook_out"):

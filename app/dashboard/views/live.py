@@ -195,7 +195,7 @@ def _save(job: Job | None) -> None:
 def _overclock(owner: Worker, job: Job | None) -> None:
     """The strength of the overclock: where a run begins, and a dial while it goes on."""
     direction = owner.model.directions.get("overclock") if owner.model else None
-    reason = "the model is loading" if owner.model is None else "no fitted direction: thoughtscope fit progress"
+    reason = "the model is loading" if owner.model is None else "no fitted direction"
     ends = direction.provenance.get("alpha_range") if direction else None
     low, high = map(float, ends or ALPHA_RANGE)
     st.session_state["alpha"] = min(high, max(low, float(st.session_state["alpha"])))
