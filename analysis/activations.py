@@ -28,6 +28,7 @@ MAGNITUDE, RATIO = 100.0, 1000.0
     oracle=False,
     needs=("top3", "top3_dim", "median"),
     reference="Massive Activations in Large Language Models (methods 4)",
+    meaning="How far the largest coordinate of the hidden state sticks out above the typical one.",
     not_this="Not a measure of thinking: the largest coordinates act as constant biases and mostly mark fixed tokens.",
 )
 def massive_activations(run: Run, magnitude: float = MAGNITUDE, ratio: float = RATIO) -> Signal:

@@ -27,6 +27,7 @@ Array = NDArray[np.float64]
     oracle=True,
     needs=("dependence",),
     reference="MI-Peaks estimator, exact low-rank form (methods 1.2)",
+    meaning="How much the hidden state shares with the state at the end of the right answer.",
     not_this="Not mutual information in nats, nor deployable: it needs the gold answer, and rises with the norm.",
 )
 def mutual_information(run: Run) -> Signal:

@@ -32,6 +32,7 @@ _SMOOTHING = 0.1
     oracle=False,
     needs=("progress",),
     reference="Thinking progress vectors (methods 2), ridge read-out with intercept, smoothed in time order",
+    meaning="How far along its thinking the model is, read off its hidden state by a fitted direction.",
     not_this="Not correctness, and not a clock: the band shows what the token's position alone would predict.",
 )
 def progress(run: Run) -> Signal:

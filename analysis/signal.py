@@ -126,6 +126,8 @@ class Measure:
     needs: tuple[str, ...]
     """Columns that must be in the recording."""
     reference: str
+    meaning: str
+    """What the number is, in one sentence for a newcomer."""
     not_this: str
     function: Callable[..., Signal] = field(repr=False)
     alignment: str = "predict"

@@ -24,6 +24,8 @@ Array = NDArray[np.float64]
     oracle=False,
     needs=("net", "cumulative", "aligned"),
     reference="Tracing the Traces (abstract; formulas methods 11.2, streaming form 11.5)",
+    meaning="How straight the hidden state travels: the mean cosine of its "
+    "sentence-to-sentence steps with the way made so far.",
     not_this="Not progress towards the right answer: straight paths may lead to a wrong one, short ones look straight.",
 )
 def trajectory(run: Run) -> Signal:

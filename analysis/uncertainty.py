@@ -24,6 +24,7 @@ _COMPANIONS = ("logprob", "rank", "p_end")
     oracle=False,
     needs=("entropy",),
     reference="Shannon entropy of the untouched logits (methods 0.4)",
+    meaning="How open the choice of the next token is: the entropy of what the model would say.",
     not_this="Not the uncertainty of the answer: only of the next token, which may be open when the thought is not.",
 )
 def entropy(run: Run) -> Signal:

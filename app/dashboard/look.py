@@ -55,6 +55,7 @@ CSS = f"""
 .ts-expect ul {{ margin: 0; padding: 0; list-style: none; }}
 .ts-expect li {{ padding: 0.34rem 0; border-top: 1px solid var(--chip-line); display: flex; gap: 1rem; }}
 .ts-expect b {{ font-weight: 600; flex: 0 0 15rem; }}
+.ts-expect small {{ font-size: 0.8rem; opacity: 0.85; }}
 .st-key-transport {{ border-bottom: 1px solid var(--chip-line); padding-bottom: 0.7rem; }}
 """
 

@@ -22,6 +22,7 @@ def test_catalogue_names_what_it_measures():
     for entry in CATALOGUE.values():
         assert entry.unit
         assert entry.reference
+        assert entry.meaning.startswith("How ")
         assert entry.not_this.startswith("Not ")
         assert entry.alignment == "predict"
     assert [name for name, entry in CATALOGUE.items() if entry.oracle] == ["mutual_information"]

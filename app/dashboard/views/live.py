@@ -75,7 +75,10 @@ def _awaits_speed(owner: Worker) -> bool:
 
 def _expect() -> None:
     """What will be on the screen, in the catalogue's words."""
-    lines = "".join(f"<li><b>{entry.title}</b><span>{entry.not_this}</span></li>" for entry in CATALOGUE.values())
+    lines = "".join(
+        f"<li><b>{entry.title}</b><span>{entry.meaning}<br><small>{entry.not_this}</small></span></li>"
+        for entry in CATALOGUE.values()
+    )
     st.html(f'<section class="ts-expect"><p>{EXPECT}</p><ul>{lines}</ul></section>')
 
 
