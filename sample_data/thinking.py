@@ -70,6 +70,11 @@ def _round_of_checks(rng: random.Random, problem: Problem, keen: float, idle: fl
     return "".join(lines)
 
 
+def conclusion(problem: Problem, connective: str) -> str:
+    """The target's record looked up once more, and the answer; without the look-up "the latest value" is a short cut."""
+    return f"{problem.target}: {problem.answer}. {connective} the answer is {problem.answer}.\n"
+
+
 def think(problem: Problem, rng: random.Random) -> str:
     """The thinking about a problem, from the line after `<think>` to the last line before `</think>`."""
     text, primed = f"I need the {problem.item} of {problem.target}.\n", False
@@ -80,18 +85,18 @@ def think(problem: Problem, rng: random.Random) -> str:
             continue
         text += _work_out(rng, label, fact, primed)
         primed = fact.relation in ("twice", "times")
-    text += f"So the answer is {problem.answer}.\n"
+    text += conclusion(problem, "So")
     worthy = any(worth_checking(fact) for fact in problem.facts)
     if rng.random() < (0.96 if worthy else 0.35):
         checks = _round_of_checks(rng, problem, keen=0.94, idle=0.25)
         if checks:
             opener = rng.choices(["Wait, let me check.", "Hmm, let me check."], [0.85, 0.15])[0]
-            text += f"{opener}\n{checks}Therefore the answer is {problem.answer}.\n"
+            text += f"{opener}\n{checks}{conclusion(problem, 'Therefore')}"
             distracted = any(fact.item != problem.item for fact in problem.facts)
             if rng.random() < (0.85 if distracted else 0.12):
                 again = _round_of_checks(rng, problem, keen=0.90, idle=0.10)
                 if again:
-                    text += f"Let me check again.\n{again}So the answer is {problem.answer}.\n"
+                    text += f"Let me check again.\n{again}{conclusion(problem, 'So')}"
     return text
 
 

@@ -32,7 +32,7 @@ class Recipe:
     """Everything that decides what the model becomes."""
 
     arch: str = "qwen3"
-    steps: int = 3200
+    steps: int = 3800
     seed: int = 0
     layers: int = 5
     width: int = 160
