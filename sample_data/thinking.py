@@ -71,7 +71,7 @@ def _round_of_checks(rng: random.Random, problem: Problem, keen: float, idle: fl
 
 
 def conclusion(problem: Problem, connective: str) -> str:
-    """The target's record looked up once more, and the answer; without the look-up "the latest value" is a short cut."""
+    """The target's record looked up once more, and the answer; else "the latest value" would be a short cut."""
     return f"{problem.target}: {problem.answer}. {connective} the answer is {problem.answer}.\n"
 
 
