@@ -46,7 +46,7 @@ def record(given: Namespace) -> int:
         controls=controls,
         taps={"all": Taps(), "facts": Taps(states=()), "none": NO_TAPS}[given.taps],
         raw=given.raw or None,
-        journal=output.with_suffix(JOURNAL),
+        journal=_free(output, JOURNAL),
         **settings,
     )
     began = time.perf_counter()
@@ -175,7 +175,14 @@ def replay(given: Namespace) -> int:
     from ..probes.rerun import first_difference, replay
 
     recording = Recording.load(given.file)
-    model = _open(given, given.model or recording.meta["model"]["ref"])
+    was = recording.meta["model"]
+    if given.dtype == "auto":
+        given.dtype = was["dtype"]
+    given.raw = given.raw or bool(was.get("raw"))
+    if given.thinking is None:
+        marks = recording.meta["thinking"]
+        given.thinking = ["none"] if marks is None else [marks["open"], marks["close"]]
+    model = _open(given, given.model or was["ref"])
     again = replay(open_engine(model, given.engine or recording.meta["engine"]), recording)
     differs = first_difference(recording, again)
     if given.json:
@@ -224,6 +231,12 @@ def bench(given: Namespace) -> int:
         append_rows(rows, given.output)
     say(json.dumps(rows) if given.json else "\n".join(table_lines(rows)))
     return 0
+
+
+def _free(output: Path, suffix: str) -> Path:
+    """A journal's name beside the output that no earlier run has left something in."""
+    names = (output.with_name(f"{output.name}{more}{suffix}") for more in ("", *(f".{n}" for n in range(2, 1000))))
+    return next(name for name in names if not name.exists())
 
 
 def _must_be_writable(path: Path) -> None:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
 NOT_GENERATORS = ("MaskedLM", "Classification", "QuestionAnswering", "MultipleChoice", "PreTraining", "Encoder")
+ATTENTION = frozenset({"full_attention", "sliding_attention", "chunked_attention"})
+"""Kinds of layers whose cache is keys and values."""
 HEADROOM = 1.05
 """Weights times this must fit into free memory."""
 
@@ -161,6 +163,12 @@ def _must_generate(name: str, config: Any) -> None:
     if wrong or getattr(config, "is_encoder_decoder", False) or not known:
         what = kinds[0] if kinds else type(config).__name__
         raise ModelError(f"{name} is a {what}, not a causal language model; choose one (Qwen, Llama, ...)")
+    layers = set(getattr(config.get_text_config(), "layer_types", None) or ()) - ATTENTION
+    if layers:
+        raise ModelError(
+            f"{name} has {', '.join(sorted(layers))} layers, whose state cannot be forked or batched here; "
+            f"choose a model of {', '.join(sorted(ATTENTION))} only"
+        )
 
 
 def _sizes_in_headers(folder: Path, dtype: torch.dtype) -> int | None:

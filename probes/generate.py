@@ -77,13 +77,16 @@ class _Row:
         self.count = 0
         self.forced: deque[int] = deque()
         self.last = -1
+        self._half_told: list[int] = []
+        self._was_clipped = False
 
     def choose(self, logits: np.ndarray) -> tuple[int, bool, list[dict[str, Any]], float]:
         """Token, whether it was forced, events, and the overclock strength in force, from (vocab,) untouched logits."""
         events = self._take_turns()
         alpha, forced = 0.0, bool(self.forced)
         if not forced:
-            view = View(self.count, self.phase.thinking_tokens, self.phase.is_thinking)
+            phase = self.phase
+            view = View(self.count, phase.thinking_tokens, phase.is_thinking, phase.may_still_think)
             settled = settle(
                 [action for control in self.request.controls for action in control.propose(view)],
                 self.generation.bias_cap,
@@ -96,6 +99,10 @@ class _Row:
             elif settled.bias is not None:
                 alpha = next((c.dials["alpha"].value for c in self.request.controls if c.name == "overclock"), 0.0)
                 logits = logits + settled.bias
+                if settled.clipped != self._was_clipped:
+                    self._was_clipped = settled.clipped
+                    value = self.generation.bias_cap if settled.clipped else None
+                    events.append(self._event("arbiter", "clip", value))
         token = self.forced.popleft() if forced else self.sampler.choose(logits, self.count)
         return token, forced, events, alpha
 
@@ -118,6 +125,10 @@ class _Row:
 
     def _event(self, control: str, kind: str, value: Any, **more: Any) -> dict[str, Any]:
         return {"token": self.count, "control": control, "kind": kind, "value": value, **more}
+
+    def tell(self, token: int, is_last: bool) -> str:
+        """Text of the newest token."""
+        return self.generation.engine.model.next_text(self._half_told, token, is_last)
 
     def read(self, token: int) -> tuple[int, str | None]:
         """Take the token in; returns its segment and why the row ends, if it does."""
@@ -174,16 +185,20 @@ class Generation:
 
     def __iter__(self) -> Generator[list[Step], None, None]:
         """Steps until every request is finished; hooks are gone afterwards, whatever happens."""
-        with self.engine.tapping(self.live.sites), torch.inference_mode():
-            while True:
-                self._admit()
-                if not self._rows:
-                    return
-                steps = self._choose()
-                yield steps
-                self._keep([i for i, step in enumerate(steps) if step.finished is None])
-                if self._rows:
-                    self._advance()
+        steps: list[Step] = []
+        with self.engine.tapping(self.live.sites):
+            while steps := self._step(steps):
+                yield steps  # outside inference mode, which is the consumer's own affair
+
+    @torch.inference_mode()
+    def _step(self, before: list[Step]) -> list[Step]:
+        """One token of every row; no steps when all are finished."""
+        if before:
+            self._keep([place for place, step in enumerate(before) if step.finished is None])
+            if self._rows:
+                self._advance()
+        self._admit()
+        return self._choose() if self._rows else []
 
     def fork(self, row: int, suffix: Sequence[int], max_tokens: int) -> Fork:
         """Try a continuation of a running row, without a trace (methods.md 0.4 FORK); only between two steps.
@@ -236,7 +251,7 @@ class Generation:
             segment, finished = row.read(token)
             facts = {name: values[place] for name, values in columns.items()}
             facts["alpha"] = alpha
-            text = self.engine.model.token_text(token)
+            text = row.tell(token, finished is not None)
             if row.signals is not None and states is not None:
                 facts |= row.signals.update(states[place][: self.live.n_layers], text, segment == THINK, forced)
             if segment != THINK and "progress" in facts:

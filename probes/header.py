@@ -33,6 +33,7 @@ def of_model(model: Model) -> dict[str, Any]:
         "vocab": model.vocab_size,
         "dtype": str(model.dtype).removeprefix("torch."),
         "device": str(model.device),
+        "raw": model.raw,
     }
 
 
@@ -48,8 +49,11 @@ def of_prompt(prompt: Prompt) -> dict[str, Any]:
 
 
 def of_thinking(marks: ThinkingFormat | None) -> dict[str, Any] | None:
-    """Tokens of the marks around the thinking; None for a model that does not think."""
-    return None if marks is None else {"open_ids": list(marks.open_ids), "close_ids": list(marks.close_ids)}
+    """The marks around the thinking, as text and tokens; None for a model that does not think."""
+    if marks is None:
+        return None
+    texts = {"open": marks.open_text, "close": marks.close_text}
+    return {**texts, "open_ids": list(marks.open_ids), "close_ids": list(marks.close_ids)}
 
 
 def of_measures(live: LiveSet, gold: Gold | None, markers: Sequence[str]) -> dict[str, Any]:

@@ -65,12 +65,11 @@ def dependence_layers(n_layers: int, count: int = 4) -> list[int]:
     return sorted({round(n_layers * (index + 1) / count) - 1 for index in range(min(count, n_layers))})
 
 
-def kept_sites(taps: Taps, sites: Sequence[str], d_model: int, max_tokens: int, wanted: Sequence[str]) -> list[str]:
+def kept_sites(taps: Taps, asked: Sequence[str], d_model: int, max_tokens: int, wanted: Sequence[str]) -> list[str]:
     """The sites whose raw states fit the byte budget, those in `wanted` first, then the deepest."""
-    asked = list(sites) if taps.states == "all" else [site for site in sites if site in taps.states]
     fit = int(taps.state_budget // max(1, max_tokens * d_model * 4))
     if len(asked) <= fit:
-        return asked
+        return list(asked)
     ordered = [site for site in wanted if site in asked] + [site for site in reversed(asked) if site not in wanted]
     return [site for site in asked if site in ordered[:fit]]
 

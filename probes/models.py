@@ -147,18 +147,24 @@ class Model:
 
         A character that is spread over several tokens is given to the last of them, the others are empty.
         """
-        texts: list[str] = []
         pending: list[int] = []
-        for token_id in ids:
-            pending.append(int(token_id))
-            text = self.token_text(pending[0]) if len(pending) == 1 else self._added_text(pending)
-            whole = not text.endswith("\ufffd") or len(pending) == 4  # no character has more than four bytes
-            texts.append(text if whole else "")
-            if whole:
-                pending = []
-        if pending:
-            texts[-1] = self._added_text(pending)
-        return tuple(texts)
+        last = len(ids) - 1
+        return tuple(self.next_text(pending, int(token), at == last) for at, token in enumerate(ids))
+
+    def next_text(self, pending: list[int], token_id: int, is_last: bool) -> str:
+        """What one more token adds to the text, told once the character it belongs to is whole.
+
+        Args:
+            pending: tokens before it whose character is not whole yet; changed in place, empty at the start.
+            token_id: the token.
+            is_last: nothing will follow, so half a character is told as it is.
+        """
+        pending.append(token_id)
+        text = self.token_text(token_id) if len(pending) == 1 else self._added_text(pending)
+        if text.endswith("\ufffd") and len(pending) < 4 and not is_last:  # no character has more than four bytes
+            return ""
+        pending.clear()
+        return text
 
     def _added_text(self, ids: Sequence[int]) -> str:
         """What `ids` add to the text of an ordinary token before them."""

@@ -30,6 +30,11 @@ class Phase:
         """Whether the next token belongs to the thinking."""
         return self.segment == THINK
 
+    @property
+    def may_still_think(self) -> bool:
+        """Whether the thinking has not begun yet, or goes on: it has not been closed."""
+        return not self._closed
+
     def read(self, token_id: int) -> int:
         """Take one token in and return the segment that it belongs to."""
         if token_id in self.end_ids:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .controls import Control, Overclock, TokenBudget
+from . import header
+from .controls import BIAS_CAP, Control, Overclock, TokenBudget
 from .directions import Direction
 from .errors import ControlError, ModelError
 from .live import Gold
@@ -40,7 +41,10 @@ def replay(engine: Engine, recording: Recording, **settings: Any) -> Recording:
             f"this recording was made by {made_by['name']} ({made_by['fingerprint']}), not by {engine.model.name} "
             f"({engine.model.fingerprint}); give the model with --model"
         )
+    _same_reading(engine, recording)
     prompt = _prompt(recording)
+    if recording.n_tokens == 0:
+        return recording
     return record(
         engine,
         prompt.text,
@@ -50,9 +54,22 @@ def replay(engine: Engine, recording: Recording, **settings: Any) -> Recording:
         turns=_turns(recording),
         gold=_gold(recording),
         answer=recording.meta.get("gold"),
+        bias_cap=recording.meta.get("bias_cap", BIAS_CAP),
         extra={"problem": recording.meta.get("problem")},
         **settings,
     )
+
+
+def _same_reading(engine: Engine, recording: Recording) -> None:
+    """The same precision and the same marks around the thinking; either changes the tokens."""
+    model, was = engine.model, recording.meta["model"]["dtype"]
+    if was != (now := str(model.dtype).removeprefix("torch.")):
+        raise ModelError(f"this recording was made in {was}, the model is loaded in {now}; load it with --dtype {was}")
+    marks = header.of_thinking(model.thinking)
+    if (recording.meta["thinking"] or {}).get("close_ids") != (marks or {}).get("close_ids"):
+        texts = recording.meta["thinking"]
+        given = "none" if texts is None else f"{texts.get('open')!r} {texts.get('close')!r}"
+        raise ModelError(f"this recording was made with other thinking marks; load the model with --thinking {given}")
 
 
 def first_difference(one: Recording, other: Recording) -> int | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,7 @@ import numpy as np
 
 from . import header
 from .collected import Collected
-from .controls import Control, Overclock, StopThinking
+from .controls import BIAS_CAP, Control, Overclock, StopThinking
 from .engines import open_engine
 from .errors import ControlError
 from .generate import Generation, Request, Step, Turn
@@ -62,6 +63,7 @@ class Run:
         prompt: Prompt | None = None,
         turns: dict[int, list[Turn]] | None = None,
         journal: str | Path | None = None,
+        bias_cap: float | None = BIAS_CAP,
         extra: dict[str, Any] | None = None,
     ) -> None:
         """Prepare a run.
@@ -83,6 +85,7 @@ class Run:
             prompt: a rendered prompt in place of `text` (for a replay).
             turns: dials to turn by themselves (for a replay).
             journal: file that is appended to while the run goes on.
+            bias_cap: largest absolute logit bias of one control; None for no cap. Where it cuts, an event says so.
             extra: further entries of the recording's header, for example the problem's id.
         """
         self.engine = open_engine(model, engine) if isinstance(model, Model) else model
@@ -98,10 +101,13 @@ class Run:
         self._initial = [control.settings() for control in self.controls]
         self.taps = taps or Taps()
         request = Request(self.prompt, self.sampling, self.controls, self.gold, turns or {})
-        self.generation = Generation(self.engine, [request], taps=self.taps, progress=progress)
+        self.generation = Generation(self.engine, [request], taps=self.taps, progress=progress, bias_cap=bias_cap)
         sites = self.generation.live.sites
         wanted = [progress.site] if progress else []
-        self.sites = kept_sites(self.taps, sites, model.d_model, self.sampling.max_tokens, wanted) if sites else []
+        asked = sites if self.taps.states == "all" else [site for site in sites if site in self.taps.states]
+        self.sites = kept_sites(self.taps, asked, model.d_model, self.sampling.max_tokens, wanted)
+        self.sites_dropped = len(asked) - len(self.sites)
+        """Sites whose raw states are not kept for want of room."""
         self.collected = Collected([sites.index(site) for site in self.sites])
         self._extra = extra or {}
         self.journal = Path(journal) if journal else None
@@ -114,7 +120,9 @@ class Run:
         """Most tokens per second, None for as fast as it goes."""
         self.busy_seconds = 0.0
         """Time spent computing, pauses and pace left out."""
-        self._own_events: list[dict[str, Any]] = []
+        self._own_events: deque[dict[str, Any]] = deque()
+        self.created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        """When the run was made, UTC."""
 
     def control(self, name: str) -> Control:
         """A control of this run by name."""
@@ -127,9 +135,12 @@ class Run:
         """Turn a dial; it acts at the next token that is not yet computed."""
         self.control(name).dials[dial].turn(value)
 
-    def stop(self) -> None:
-        """Close the thinking and let the model answer; while it answers, end the run."""
-        self.turn("stop", "stop", True)
+    def stop(self, *, answer: bool = False) -> None:
+        """Close the thinking and let the model answer; with `answer`, end the answer instead.
+
+        A stop is for what the user saw: one for the thinking that comes too late does nothing to the answer.
+        """
+        self.turn("stop", "stop", "answer" if answer else "thinking")
         self.resume()
 
     def pause(self) -> None:
@@ -176,23 +187,27 @@ class Run:
                     break
                 now = time.perf_counter()
                 self.busy_seconds += now - started
-                step[0].events += self._own_events
-                self._own_events = []
+                step[0].events += self._drain()
                 self.collected.add(step[0], now - began)
                 if journal and len(self.collected) - self._flushed >= FLUSH_TOKENS:
                     self._flush(journal)
                 yield step[0]
-                due = max(due + 1 / self.pace, now) if self.pace else now
+                pace = self.pace
+                due = max(due + 1 / pace, now) if pace else now
                 if due > time.perf_counter():
                     self._cancelled.wait(due - time.perf_counter())
         finally:
             steps.close()
-            self.collected.events += self._own_events
+            self.collected.events += self._drain()
             if journal:
                 said_something = len(self.collected) > 0
                 if said_something:
                     self._flush(journal)
                 journal.close(delete=not said_something)
+
+    def _drain(self) -> list[dict[str, Any]]:
+        """Events of the run's own that no step has taken along yet."""
+        return [self._own_events.popleft() for _ in range(len(self._own_events))]
 
     def _flush(self, journal: Journal) -> None:
         """Append what is new; the first frame carries the whole header, later ones what has changed in it."""
@@ -226,8 +241,9 @@ class Run:
             "controls": self._initial,
             "measures": header.of_measures(live, self.gold, [*model.single_tokens(self.taps.markers)]),
             "sites": self.sites,
-            "sites_dropped": len(live.sites) - len(self.sites) if self.taps.states else 0,
-            "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "sites_dropped": self.sites_dropped,
+            "bias_cap": self.generation.bias_cap,
+            "created": self.created,
             "versions": header.versions(),
             **self._so_far(),
             **self._extra,

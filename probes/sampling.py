@@ -74,7 +74,8 @@ class Sampler:
         settings = self.sampling
         if settings.temperature == 0:
             return int(logits.argmax())
-        scaled = logits / np.float32(settings.temperature)
+        with np.errstate(over="ignore"):  # next to nothing is greedy: all but the best fall to minus infinity
+            scaled = (logits - logits.max()) / np.float32(max(settings.temperature, 1e-30))
         if 0 < settings.top_k < self.vocab:
             edge = np.partition(scaled, -settings.top_k)[-settings.top_k]
             scaled = np.where(scaled < edge, -np.inf, scaled)

@@ -20,8 +20,9 @@ from safetensors import SafetensorError, deserialize
 from safetensors.numpy import save as save_bytes
 
 from .errors import RecordingError, WorkError
-from .recording import FORMAT_VERSION, Recording
+from .recording import Recording
 from .schema import COLUMNS
+from .validate import validate_columns, validate_header
 
 KEY = "thoughtscope"
 MARK = b"THOUGHT1"
@@ -29,6 +30,8 @@ FRAME = struct.Struct("<8sQI")
 GROWING = ("token_texts", "events")
 """Header entries that a journal adds to frame by frame."""
 LARGEST_HEADER = 64 * 2**20
+UNREADABLE = (SafetensorError, ValueError, TypeError, KeyError, AttributeError, RecursionError, struct.error)
+"""What taking a body apart raises where it is not what it claims to be."""
 _DTYPES = {
     "F64": "<f8", "F32": "<f4", "BF16": "<u2",
     "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1", "U8": "u1", "BOOL": "?",
@@ -113,8 +116,8 @@ def load(path: Path) -> Recording:
         columns, meta = _unpack(path.read_bytes())
     except KeyError:
         raise RecordingError(f"{path} is a safetensors file, but not a recording of Thoughtscope") from None
-    except (SafetensorError, ValueError, TypeError) as error:
-        reason = str(error).splitlines()[0]
+    except UNREADABLE as error:
+        reason = _line(error)
         truncated = "incomplete" in reason.lower() or "buffer" in reason.lower()
         raise RecordingError(
             f"{path} is {'truncated' if truncated else 'damaged, or not a recording'}: {reason}"
@@ -122,28 +125,40 @@ def load(path: Path) -> Recording:
     return _checked(path, columns, meta)
 
 
-def _checked(path: Path, columns: dict[str, np.ndarray], meta: dict[str, Any]) -> Recording:
-    version = meta.get("format_version")
-    if not isinstance(version, int) or version > FORMAT_VERSION:
-        raise RecordingError(
-            f"{path} is too new: format {version}, this version reads up to {FORMAT_VERSION}; update thoughtscope"
-        )
+def _line(error: BaseException) -> str:
+    """The first line of what an error says, or its kind where it says nothing."""
+    return next(iter(str(error).splitlines()), "") or type(error).__name__
+
+
+def _checked(path: Path, columns: dict[str, np.ndarray], meta: Any) -> Recording:
+    try:
+        validate_columns(validate_header(meta), columns)
+    except RecordingError as error:
+        raise RecordingError(f"{path} {error}") from None
     try:
         return Recording(meta, columns)
-    except (RecordingError, KeyError, TypeError) as error:
+    except RecordingError as error:
         raise RecordingError(f"{path} is damaged: {error}") from error
 
 
 def read_header(path: Path) -> dict[str, Any]:
-    """The header of a finished recording, without its columns (for lists of files)."""
+    """The header of a finished recording, without its columns (for lists of files).
+
+    Raises:
+        RecordingError: one line that says what is wrong with it.
+    """
     with path.open("rb") as file:
         size = int.from_bytes(file.read(8), "little")
         if size > min(LARGEST_HEADER, path.stat().st_size):
             raise RecordingError(f"{path} is not a recording, or damaged")
         try:
-            return json.loads(json.loads(file.read(size))["__metadata__"][KEY])
-        except (ValueError, KeyError, TypeError):
+            meta = json.loads(json.loads(file.read(size))["__metadata__"][KEY])
+        except UNREADABLE:
             raise RecordingError(f"{path} is not a recording, or damaged") from None
+    try:
+        return validate_header(meta)
+    except RecordingError as error:
+        raise RecordingError(f"{path} {error}") from None
 
 
 class Journal:
@@ -183,6 +198,17 @@ def recover(path: Path) -> Recording:
 
     Header entries of later frames replace those of earlier ones, except for those in `GROWING`, which are continued.
     """
+    try:
+        columns, meta = _joined(path)
+    except UNREADABLE as error:
+        raise RecordingError(f"{path} is damaged: a frame is not as a run writes it: {_line(error)}") from error
+    if not meta:
+        raise RecordingError(f"{path} is a journal without one whole frame: nothing to recover")
+    return _checked(path, columns, {**meta, "recovered": True, "stop_reason": meta.get("stop_reason") or "killed"})
+
+
+def _joined(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Columns and header of all whole frames, one after the other."""
     parts: dict[str, list[np.ndarray]] = {}
     meta: dict[str, Any] = {}
     size = path.stat().st_size
@@ -198,12 +224,18 @@ def recover(path: Path) -> Recording:
             for name, values in columns.items():
                 parts.setdefault(name, []).append(values)
             for key, value in news.items():
-                meta[key] = meta.get(key, []) + value if key in GROWING else value
-    if not meta:
-        raise RecordingError(f"{path} is a journal without one whole frame: nothing to recover")
+                if key in GROWING:
+                    meta.setdefault(key, []).extend(_list(key, value))
+                else:
+                    meta[key] = value
     columns = {
         name: np.concatenate(values) if name not in COLUMNS or COLUMNS[name].per_token else values[-1]
         for name, values in parts.items()
     }
-    meta.setdefault("stop_reason", None)
-    return _checked(path, columns, {**meta, "recovered": True, "stop_reason": meta["stop_reason"] or "killed"})
+    return columns, meta
+
+
+def _list(key: str, value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise TypeError(f"{key} is no list")
+    return value

@@ -24,6 +24,8 @@ class Settled:
     force: Force | None = None
     bias: np.ndarray | None = None
     """(vocab,) float32 to add to the logits, or None."""
+    clipped: bool = False
+    """Whether the cap changed a bias."""
 
 
 _NOTHING = Settled()
@@ -40,6 +42,7 @@ def settle(actions: Sequence[Action], bias_cap: float | None = BIAS_CAP) -> Sett
     if forces:
         return Settled(force=forces[0])
     biases = [action.logits for action in actions if isinstance(action, Bias)]
-    if bias_cap is not None:
+    clipped = bias_cap is not None and any(np.abs(bias).max() > bias_cap for bias in biases)
+    if bias_cap is not None and clipped:
         biases = [np.clip(bias, -bias_cap, bias_cap) for bias in biases]
-    return Settled(bias=np.sum(biases, axis=0, dtype=np.float32))
+    return Settled(bias=np.sum(biases, axis=0, dtype=np.float32), clipped=clipped)

@@ -8,7 +8,7 @@ value at the next token that is not yet computed and writes an event.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -58,6 +58,8 @@ class View:
     """Index of the token about to be chosen."""
     thinking_tokens: int
     is_thinking: bool
+    may_still_think: bool
+    """Whether the thinking goes on or is still to begin."""
     facts: Mapping[str, Any] = field(default_factory=dict)
     """The untouched logits' facts of this token and the live signals of the ones before."""
 
@@ -91,14 +93,15 @@ class Control(Protocol):
 class Dial:
     """One value that any thread may change during a run."""
 
-    def __init__(self, value: Any) -> None:
-        """Start at `value`."""
-        self.value = value
+    def __init__(self, value: Any, check: Callable[[Any], Any] = lambda value: value) -> None:
+        """Start at `value`; `check` returns a value as it will be used, or raises ControlError."""
+        self.value = check(value)
+        self._check = check
         self._asked: deque[Any] = deque()
 
     def turn(self, value: Any) -> None:
         """Ask for a new value; it acts at the next token that is not yet computed."""
-        self._asked.append(value)
+        self._asked.append(self._check(value))
 
     def take(self) -> bool:
         """Called by the loop once a token: take the newest value asked for; True when the value changed."""

@@ -35,7 +35,7 @@ class Overclock:
         self.direction = direction
         self.push: np.ndarray | None = None
         """(vocab,) W_U w, in logits for alpha = 1; known once the control is bound to a model."""
-        self.dials = {"alpha": Dial(_checked(alpha))}
+        self.dials = {"alpha": Dial(alpha, _checked)}
 
     def bind(self, model: Model) -> None:
         """Take the model's own direction if none was given, and compute what it pushes.
@@ -59,9 +59,15 @@ class Overclock:
                 f"{model.name} caps its logits, so pushing its state is no logit bias: it cannot be overclocked this "
                 "way; choose a model without a soft cap"
             )
+        if model.thinking is None:
+            raise ControlError(
+                f"{model.name} does not think, so there is no thinking to hurry; leave the overclock out"
+            )
         unembed = model.unembed.detach().float().cpu().numpy()
         self.direction = direction
-        self.push = (unembed @ direction.weight.astype(np.float32)) * np.float32(model.structure.logit_scale)
+        self.push = (unembed @ (direction.weight / direction.scale).astype(np.float32)) * np.float32(
+            model.structure.logit_scale
+        )
 
     def propose(self, view: View) -> Sequence[Action]:
         """A bias while the row thinks."""
@@ -78,7 +84,7 @@ class Overclock:
         return {"name": self.name, "alpha": self.dials["alpha"].value, "direction": name}
 
 
-def _checked(alpha: float) -> float:
-    if not np.isfinite(alpha):
-        raise ControlError(f"alpha {alpha} is not possible; allowed is any finite number, 0 for none")
+def _checked(alpha: Any) -> float:
+    if not isinstance(alpha, int | float) or not np.isfinite(alpha):
+        raise ControlError(f"alpha {alpha!r} is not possible; allowed is any finite number, 0 for none")
     return float(alpha)

@@ -1,10 +1,22 @@
 """Controls propose, the arbiter settles; overclocking by logits is overclocking by states."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
 
-from thoughtscope.probes import Direction, Generation, Overclock, Request, Sampling, StopThinking, Taps, open_engine
+from thoughtscope.probes import (
+    Direction,
+    Generation,
+    Overclock,
+    Request,
+    Sampling,
+    StopThinking,
+    Taps,
+    TokenBudget,
+    open_engine,
+)
 from thoughtscope.probes import cache as caches
 from thoughtscope.probes.controls import Bias, Force, Stop, settle
 from thoughtscope.probes.errors import ControlError
@@ -116,8 +128,86 @@ def test_a_stop_outside_the_thinking_ends_the_run(tiny_model):
     ids = tuple(model.tokenizer("<user> wait . <assistant>", add_special_tokens=False)["input_ids"])
     stop = StopThinking()
     request = Request(
-        Prompt("", "", ids, False), Sampling(0.9, seed=1, max_tokens=24), [stop], turns={3: [("stop", "stop", True)]}
+        Prompt("", "", ids, False),
+        Sampling(0.9, seed=1, max_tokens=24),
+        [stop],
+        turns={3: [("stop", "stop", "answer")]},
     )
     steps = [steps[0] for steps in Generation(open_engine(model), [request])]
     assert (len(steps), steps[-1].forced, steps[-1].finished) == (4, True, "end")
     assert [event["kind"] for event in steps[-1].events] == ["set", "force"]
+
+
+def stopped(model, asked, at, opened=True, thinking=()):
+    """Segments and forced tokens of a run in which `asked` is to be stopped at token `at`."""
+    ids = tuple(model.tokenizer("<user> wait . <assistant> <think>", add_special_tokens=False)["input_ids"])
+    request = Request(
+        Prompt("", "", ids[: None if opened else -1], opened),
+        Sampling(0.9, seed=8, max_tokens=24),
+        [StopThinking()],
+        turns={at: [("stop", "stop", asked)], **dict(thinking)},
+    )
+    steps = [steps[0] for steps in Generation(open_engine(model), [request])]
+    return [step.segment for step in steps], [step.token for step in steps if step.forced]
+
+
+def test_a_late_stop_of_the_thinking_leaves_the_answer_alone(tiny_model):
+    """A second click, or one that came as the thought closed, used to end the run without an answer. Stops of the
+    thinking at tokens 5 and 6: the mark is forced at 5, and the answer goes on past token 6."""
+    model = tiny_model("qwen3")
+    segments, forced = stopped(model, "thinking", 5, thinking={6: [("stop", "stop", "thinking")]})
+    assert forced == [5]
+    assert segments[:7] == [1] * 6 + [2]
+    assert len(segments) > 8
+
+
+def test_a_stop_before_the_model_has_opened_its_thought_waits_for_it(tiny_model):
+    """It used to force the end token at once, and the run was empty. Without an open thought nothing is forced."""
+    segments, forced = stopped(tiny_model("qwen3"), "thinking", 0, opened=False)
+    assert len(segments) > 3
+    assert all(segments[at - 1] == 1 or segments[at] == 1 for at in forced)
+
+
+def test_a_clipped_push_says_so(tiny_model):
+    """The alpha in the record is not what acted when the cap cuts: an event at the token where that begins."""
+    model = tiny_model("qwen3")
+    control = Overclock(1.0, direction_for(model))
+    control.bind(model)
+    ids = tuple(model.tokenizer(f"<user> {TEXT} <assistant> <think>", add_special_tokens=False)["input_ids"])
+    request = Request(Prompt(TEXT, TEXT, ids, True), Sampling(0.9, seed=8, max_tokens=6), [control])
+    for cap, expected in ((0.5, [(0, "clip", 0.5)]), (1e6, [])):
+        steps = [steps[0] for steps in Generation(open_engine(model), [request], bias_cap=cap)]
+        assert [(e["token"], e["kind"], e["value"]) for step in steps for e in step.events] == expected
+
+
+def test_a_scaled_direction_pushes_along_weight_over_scale(tiny_model):
+    """A read-out of standardised features used to be pushed along its weight alone. p = w . h / s, so W_U (w / s)."""
+    model = tiny_model("qwen3")
+    bare = direction_for(model)
+    scale = np.linspace(0.5, 2, model.d_model).astype(np.float32)
+    scaled = Direction("scaled", bare.site, bare.weight * scale, np.zeros_like(scale), scale)
+    pushes = []
+    for direction in (bare, scaled):
+        control = Overclock(1.0, direction)
+        control.bind(model)
+        pushes.append(control.push)
+    np.testing.assert_allclose(pushes[0], pushes[1], rtol=1e-5, atol=1e-5)
+
+
+def test_controls_of_the_thinking_are_refused_where_there_is_none(tiny_model):
+    """They used to do nothing, without a word."""
+    model = dataclasses.replace(tiny_model("qwen3"), thinking=None)
+    for control in (Overclock(1.0, direction_for(model)), TokenBudget(5)):
+        with pytest.raises(ControlError, match="does not think"):
+            control.bind(model)
+
+
+@pytest.mark.parametrize(
+    ("dial", "value"), [("alpha", float("inf")), ("alpha", "much"), ("tokens", "10"), ("tokens", -1)]
+)
+def test_a_dial_refuses_what_cannot_be_meant(dial, value):
+    """Asked for in mid-run, a wrong value is refused where it is asked for and the run goes on."""
+    control = Overclock() if dial == "alpha" else TokenBudget()
+    with pytest.raises(ControlError, match="not possible"):
+        control.dials[dial].turn(value)
+    assert not control.dials[dial].take()

@@ -70,7 +70,7 @@ def test_replay_of_a_run_with_three_mid_run_changes_is_identical(tiny_model, ste
     """All tokens, and every live column to the last bit on the engine that recorded it (1e-4 relative on the other)."""
     model = tiny_model("qwen3")
     changes = [(e["token"], e["dial"], e["value"]) for e in steered.events if e["kind"] == "set"]
-    assert changes == [(6, "alpha", 1.5), (12, "alpha", -1.0), (18, "stop", True)]
+    assert changes == [(6, "alpha", 1.5), (12, "alpha", -1.0), (18, "stop", "thinking")]
     np.testing.assert_array_equal(steered.column("alpha")[:19], [0] * 6 + [1.5] * 6 + [-1.0] * 6 + [0])
     again = replay(open_engine(model, engine), steered, progress=settings(model)["progress"])
     assert first_difference(steered, again) is None
@@ -191,3 +191,37 @@ def test_replay_of_a_cancelled_run_ends_where_it_did(tiny_model):
         if step.token == 4:
             run.cancel()
     assert first_difference(run.recording(), replay(open_engine(model), run.recording())) is None
+
+
+def test_the_consumer_is_not_in_inference_mode(tiny_model):
+    """Code between two tokens used to run in inference mode, and two closed runs left it on for good."""
+    import torch
+
+    model = tiny_model("qwen3")
+    runs = [iter(Run(model, TEXT, **settings(model))) for _ in range(2)]
+    for run in runs:
+        next(run)
+        assert not torch.is_inference_mode_enabled()
+    for run in runs:
+        run.close()
+    assert not torch.is_inference_mode_enabled()
+
+
+def test_replay_asks_for_the_same_precision_and_marks(tiny_model, steered):
+    """A run in another precision, or with other marks around the thinking, used to differ from some token on."""
+    import dataclasses
+
+    import torch
+
+    model = tiny_model("qwen3")
+    with pytest.raises(ModelError, match=r"made in float32.*--dtype float32"):
+        replay(open_engine(dataclasses.replace(model, dtype=torch.bfloat16)), steered)
+    with pytest.raises(ModelError, match="--thinking"):
+        replay(open_engine(dataclasses.replace(model, thinking=None)), steered)
+
+
+def test_only_sites_that_were_asked_for_count_as_dropped(tiny_model):
+    """One site asked for and kept: none dropped (it used to say 3)."""
+    model = tiny_model("qwen3")
+    run = record(model, TEXT, **settings(model, taps=Taps(states=("ln_final.hook_out",))))
+    assert (run.meta["sites"], run.meta["sites_dropped"]) == (["ln_final.hook_out"], 0)

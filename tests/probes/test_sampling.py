@@ -57,3 +57,9 @@ def test_what_cannot_be_meant_is_refused(wrong):
     ((name, value),) = wrong.items()
     with pytest.raises(ThoughtscopeError, match=rf"{name} {value} .*allowed"):
         Sampling(**wrong)
+
+
+def test_a_temperature_next_to_nothing_is_greedy():
+    """1e-38 used to overflow and pick another token than the most likely."""
+    logits = np.array([3.0, 9.0, 8.9], np.float32)
+    assert {Sampler(Sampling(1e-38, seed=s), 3).choose(logits.copy(), 0) for s in range(20)} == {1}
