@@ -15,8 +15,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..probes.streaming import Direction, Ema, ProgressReader, remaining_tokens
 from .evaluate import Interval, mse, paired_r2_difference, r2
-from .nulls import position_band
-from .signal import CATALOGUE, Null, Run, Signal, register, settings, states_at, thinking
+from .nulls import constant_band, position_band
+from .signal import CATALOGUE, Run, Signal, in_thinking, register, settings, states_at, thinking
 
 Array = NDArray[np.float64]
 RIDGES = tuple(float(value) for value in np.logspace(-5, 1, 13))
@@ -36,23 +36,21 @@ _SMOOTHING = 0.1
     not_this="Not correctness, and not a clock: the band shows what the token's position alone would predict.",
 )
 def progress(run: Run) -> Signal:
-    """Smoothed and clipped read-out; null: progress expected from the position alone."""
+    """Smoothed and clipped read-out; null: progress expected from the position alone, smoothed in the same way."""
     raw = np.asarray(run.column("progress"), dtype=np.float64)
     defined = thinking(run) & np.isfinite(raw)
-    smooth, remaining = np.full(len(raw), np.nan), np.full(len(raw), np.nan)
-    average, seen = Ema(_SMOOTHING), []
-    for token in np.flatnonzero(defined):
-        smooth[token] = average.update(float(raw[token]))
-        seen.append(float(raw[token]))
-        remaining[token] = remaining_tokens(seen[-64:])
+    smooth, remaining, seen = _smoothed(raw, defined), np.full(len(raw), np.nan), raw[defined]
+    for count, token in enumerate(np.flatnonzero(defined), 1):
+        remaining[token] = remaining_tokens(seen[:count], 64)
     fitted = settings(run, "progress")
     curve = fitted.get("position_curve")
     if curve is not None and len(curve):
-        null = position_band(run.n_tokens, curve, float(fitted.get("position_sd") or 0.0))
+        # forced tokens move the thinking on like any other: they count in the index, though they have no value
+        place = np.cumsum(in_thinking(run)) - 1
+        expected = position_prediction(run.n_tokens, curve)[np.maximum(place, 0)]
+        null = position_band(_smoothed(expected, defined), float(fitted.get("position_sd") or 0.0))
     else:
-        edge = 12.0**-0.5
-        low, high = (np.full(run.n_tokens, 0.5 + sign * edge) for sign in (-1.0, 1.0))
-        null = Null("constant", low, high, "a constant 0.5 -+ the sd of progress, since no position curve was recorded")
+        null = constant_band(run.n_tokens)
     return CATALOGUE["progress"].signal(
         np.clip(smooth, 0.0, 1.0),
         defined,
@@ -68,8 +66,15 @@ def recompute_progress(run: Run, direction: Direction, site: str | None = None) 
     states = states_at(run, [site]) if site else None
     if states is None:
         return None
-    inside = np.asarray(run.column("segment")) == 1 if run.has("segment") else np.ones(run.n_tokens, dtype=bool)
-    return {"progress": np.where(inside, ProgressReader(direction).read(states[:, 0]), np.nan)}
+    return {"progress": np.where(in_thinking(run), ProgressReader(direction).read(states[:, 0]), np.nan)}
+
+
+def _smoothed(values: Array, defined: NDArray[np.bool_]) -> Array:
+    """(n_tokens,) -> moving average over the defined tokens in time order, NaN elsewhere."""
+    answer, average = np.full(len(values), np.nan), Ema(_SMOOTHING)
+    for token in np.flatnonzero(defined):
+        answer[token] = average.update(float(values[token]))
+    return answer
 
 
 @dataclass(frozen=True)

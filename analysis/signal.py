@@ -52,7 +52,7 @@ class Null:
     """What a trivial explanation would produce: a band that is drawn beside the signal."""
 
     kind: str
-    """Short name: "own values", "position", "random walk", "gaussian", "shuffled gold"."""
+    """Short name: "own values", "position", "constant", "noise to random walk", "gaussian", "shuffled gold"."""
     low: Array
     """(n_tokens,) lower edge; NaN where the null says nothing."""
     high: Array
@@ -201,8 +201,12 @@ def sampled(run: Run) -> NDArray[np.bool_]:
 
 def thinking(run: Run) -> NDArray[np.bool_]:
     """(n_tokens,) True on thinking tokens that the model chose itself."""
-    inside = np.asarray(run.column("segment")) == THINK if run.has("segment") else np.ones(run.n_tokens, dtype=bool)
-    return inside & sampled(run)
+    return in_thinking(run) & sampled(run)
+
+
+def in_thinking(run: Run) -> NDArray[np.bool_]:
+    """(n_tokens,) True on all thinking tokens, forced ones included; everywhere where no segments were recorded."""
+    return np.asarray(run.column("segment")) == THINK if run.has("segment") else np.ones(run.n_tokens, dtype=bool)
 
 
 def settings(run: Run, name: str) -> Mapping[str, Any]:

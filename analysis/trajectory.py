@@ -1,7 +1,8 @@
 """Latent trajectory: how far, how long and how straight the segment means of the hidden states move while thinking.
 
-It sees geometry only. A random walk has an aligned change of 1/sqrt(n) after n segments, which is why that curve is
-drawn beside it; cumulative change grows with length, so it must never be read without a length baseline (methods 11.7).
+It sees geometry only. After n steps a random walk has an aligned change of 1/sqrt(n), and noise around one place 1/n:
+the band drawn beside it spans both; cumulative change grows with length, so it must never be read without a length
+baseline (methods 11.7).
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ Array = NDArray[np.float64]
     not_this="Not progress towards the right answer: straight paths may lead to a wrong one, short ones look straight.",
 )
 def trajectory(run: Run) -> Signal:
-    """Aligned change averaged over layers; null: a random walk with as many segments."""
+    """Aligned change averaged over layers; null: from noise to a random walk with as many segments."""
     columns = recompute_trajectory(run) or {}
     net, cumulative, aligned, ends = (
         np.asarray(columns[name] if name in columns else run.column(name))

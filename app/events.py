@@ -30,7 +30,7 @@ def _mark(event: Mapping[str, Any]) -> dict[str, Any]:
     value, dial = event.get("value"), event.get("dial")
     match event.get("kind"):
         case "set":
-            number = f"{value:g}" if isinstance(value, int | float) else "off" if value is None else str(value)
+            number = f"{value:g}" if isinstance(value, float) else "off" if value is None else str(value)
             kind, label = str(dial), f"{'α' if dial == 'alpha' else control} = {number}"
         case "force":
             kind, label = control, f"forced by {control}"

@@ -19,10 +19,12 @@ from typing import Any
 from ..probes.errors import RecordingError
 from ..probes.recording import Recording
 
-__all__ = ["Entry", "delete", "entries", "find", "folder", "new_path"]
+__all__ = ["Entry", "delete", "entries", "find", "folder", "is_growing", "new_path"]
 
 SAVED, JOURNAL = ".safetensors", ".journal"
 LONGEST_SLUG = 40
+SETTLED = 10.0
+"""Seconds without a new frame after which a journal counts as left behind; a run writes one every few tokens."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,14 @@ def find(name: str) -> Path:
     return path
 
 
+def is_growing(path: Path) -> bool:
+    """Whether somebody may still be writing this file: a journal that got a frame just now."""
+    try:
+        return path.suffix == JOURNAL and abs(time.time() - path.stat().st_mtime) < SETTLED
+    except OSError:
+        return False  # gone: saved, or deleted
+
+
 def delete(name: str) -> None:
     """Delete a file of the library for good."""
     find(name).unlink()
@@ -129,7 +139,4 @@ def _header(path: Path, _modified: int, _size: int) -> Mapping[str, Any]:
         return Recording.load(path).meta
     from ..probes.store import read_header
 
-    header = read_header(path)
-    if not isinstance(header, dict):
-        raise RecordingError(f"{path} is damaged: its header is no table")
-    return header
+    return read_header(path)

@@ -64,6 +64,8 @@ def gold_bank(ys: ArrayLike, sigma: Width = SIGMA, eps: float = EPS) -> Factor:
 def dependence(x: ArrayLike, factor: Factor) -> Array:
     """(..., *sites, d_model) states -> (..., *sites) or (..., *sites, n_bank) regularised dependence (methods 1.2).
 
+    A vector with a coordinate that is not finite has no value: NaN for it alone, on either side.
+
     Value = trace(Mx C My C') with Mx = (Fx'Fx + eps m)^-1, C = Fx'Fy and m = d_model. With R_y = G G' known in advance
     it is trace(G' Fx Mx Fx' G): one small solve per state.
     """
@@ -75,6 +77,10 @@ def dependence(x: ArrayLike, factor: Factor) -> Array:
             f"states {states.shape} do not end in the gold states' shape {(*sites, basis.shape[-2])}; "
             "pass the same sites, in the same order, as the factor was made from"
         )
+    known = np.asarray(np.isfinite(states).all(axis=-1, keepdims=True))
+    if not known.all():
+        values = dependence(np.where(known, states, 0.0), factor)
+        return np.where(known[..., 0] if factor.n_bank is None else known, values, np.nan)
     lead = states.shape[: states.ndim - 1 - len(sites)]
     if not lead:
         return _values(states, factor)
@@ -141,6 +147,8 @@ def unbiased_hsic(x: ArrayLike, y: ArrayLike, sigma_x: float, sigma_y: float) ->
 
 def _factor(states: Array, n_bank: int | None, sigma: Width, eps: float) -> Factor:
     """(n_bank, *sites, d_model) -> Factor. G = F Q (scale + eps m)^(-1/2), Q the eigenvectors of F'F."""
+    known = np.asarray(np.isfinite(states).all(axis=-1, keepdims=True))
+    states = np.where(known, states, 0.0)
     features = _features(states, _width(states, sigma))
     m = states.shape[-1]
     scale, turn = np.linalg.eigh(features @ np.swapaxes(features, -1, -2))
@@ -148,6 +156,7 @@ def _factor(states: Array, n_bank: int | None, sigma: Width, eps: float) -> Fact
     rank = max(1, int(kept.sum(axis=-1).max()))
     scale, turn = np.where(kept, scale, np.inf)[..., -rank:], turn[..., -rank:]
     basis = np.swapaxes(features, -1, -2) @ (turn / np.sqrt(scale + eps * m)[..., None, :])
+    basis[~known[..., 0]] = np.nan
     basis = np.moveaxis(basis, 0, -2).reshape(*states.shape[1:], -1)
     return Factor(basis=np.ascontiguousarray(basis), n_bank=n_bank, sigma=sigma, eps=eps)
 
@@ -159,7 +168,8 @@ def _values(states: Array, factor: Factor) -> Array:
     diagonal = np.arange(gram.shape[-1])
     gram[..., diagonal, diagonal] += factor.eps * states.shape[-1]
     mixed = features @ factor.basis
-    shares = np.einsum("...rk,...rk->...k", mixed, np.linalg.solve(gram, mixed))
+    # the inverse of a small matrix and one product: much quicker than solving for all of a bank
+    shares = np.add.reduce(mixed * (np.linalg.inv(gram) @ mixed), axis=-2)
     if factor.n_bank is None:
         return np.add.reduce(shares, axis=-1)
     return np.add.reduce(shares.reshape(*shares.shape[:-1], factor.n_bank, -1), axis=-1)

@@ -7,6 +7,7 @@ begins. Works on transformers' `DynamicCache` with full-attention layers, (rows,
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -16,10 +17,47 @@ if TYPE_CHECKING:
 
 
 def empty() -> DynamicCache:
-    """A cache that holds nothing."""
+    """A cache that holds nothing and grows with room to spare."""
     from transformers import DynamicCache
 
-    return DynamicCache()
+    cache = DynamicCache()
+    cache.layer_class_to_replicate = _roomy_layer()
+    return cache
+
+
+@lru_cache(maxsize=1)
+def _roomy_layer() -> Any:
+    """`DynamicLayer` that writes new columns into spare room; transformers' own copies everything for each token.
+
+    With 32 rows of 300 tokens that copying took longer than the model. What `keys` and `values` show is a view of the
+    first columns of a larger buffer; whoever replaces them (cropping, selecting rows) need not know of the buffer: one
+    that no longer starts where the view does is given up.
+    """
+    from transformers.cache_utils import DynamicLayer
+
+    class RoomyLayer(DynamicLayer):
+        def update(self, key_states: Any, value_states: Any, *_args: Any, **_kwargs: Any) -> tuple[Any, Any]:
+            if not self.is_initialized or self.get_seq_length() == 0:
+                self.lazy_initialization(key_states, value_states)
+                self.keys, self.values = key_states, value_states
+                return self.keys, self.values
+            have = self.get_seq_length()
+            need = have + key_states.shape[-2]
+            self.keys = self._grown("key_room", self.keys, key_states, have, need)
+            self.values = self._grown("value_room", self.values, value_states, have, need)
+            return self.keys, self.values
+
+        def _grown(self, name: str, kept: Any, new: Any, have: int, need: int) -> Any:
+            room = getattr(self, name, None)
+            fits = room is not None and room.data_ptr() == kept.data_ptr() and room.shape[0] == kept.shape[0]
+            if not fits or room.shape[-2] < need:
+                room = kept.new_empty((*kept.shape[:2], need + need // 2 + 32, kept.shape[-1]))
+                room[:, :, :have] = kept
+                setattr(self, name, room)
+            room[:, :, have:need] = new
+            return room[:, :, :need]
+
+    return RoomyLayer
 
 
 def length(cache: DynamicCache) -> int:

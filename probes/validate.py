@@ -7,7 +7,7 @@ shown, so all of them are checked here, once, when a file is opened. What the nu
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from .errors import RecordingError
 from .recording import FORMAT_VERSION
 from .schema import COLUMNS, numpy_dtype
 
-LARGEST = {"n_layers": 10_000, "d_model": 1_000_000, "vocab": 100_000_000}
+LARGEST = {"n_layers": 10_000, "d_model": 131_072, "vocab": 100_000_000}
 """Sizes of a model that are believed; all models there are lie far below."""
 LAST_TOKEN = 2**31 - 1
 TABLES = ("prompt", "model")
@@ -41,13 +41,15 @@ def validate_header(meta: Any) -> dict[str, Any]:
         if not isinstance(meta.get(name), dict):
             raise _damaged(f"{name} is {_kind(meta.get(name))}, expected a table")
     for name in OPTIONAL_TABLES:
-        if not isinstance(meta.get(name) or {}, dict):
-            raise _damaged(f"{name} is {_kind(meta[name])}, expected a table")
+        _check_optional(name, meta.get(name), dict, "a table")
+    for name in ("progress", "dependence"):
+        _check_optional(f"measures.{name}", (meta.get("measures") or {}).get(name), dict, "a table")
+    _check_optional("prompt.ids", meta["prompt"].get("ids"), list, "a list")
     if not isinstance(meta["prompt"].get("text"), str):
         raise _damaged(f"prompt.text is {_kind(meta['prompt'].get('text'))}, expected text")
     _check_model(meta["model"])
-    for name, needed in (("token_texts", True), ("sites", False)):
-        _check_texts(name, meta.get(name, None if needed else []))
+    _check_texts("token_texts", meta.get("token_texts"))
+    _check_texts("sites", meta.get("sites") or [])
     _check_events(meta.get("events"))
     speed = meta.get("tokens_per_second")
     if speed is not None and not isinstance(speed, float) and not _is_whole(speed):
@@ -88,6 +90,11 @@ def _check_model(model: Mapping[str, Any]) -> None:
             raise _damaged(f"model.{name} is {given}, expected a whole number from 1 to {most:,}")
 
 
+def _check_optional(name: str, value: Any, kind: type, expected: str) -> None:
+    if value is not None and not isinstance(value, kind):
+        raise _damaged(f"{name} is {_kind(value)}, expected {expected}")
+
+
 def _check_texts(name: str, texts: Any) -> None:
     if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
         raise _damaged(f"{name} is {_kind(texts)}, expected a list of texts")
@@ -107,7 +114,7 @@ def _check_events(events: Any) -> None:
                 raise _damaged(f"event {place}: {name} is {_kind(event.get(name))}, expected text")
 
 
-def _is_whole(value: Any) -> bool:
+def _is_whole(value: Any) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool)
 
 

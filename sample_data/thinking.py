@@ -115,6 +115,16 @@ def solution(problem: Problem) -> str:
     return f"{steps}{answer_text(problem)}"
 
 
-def other_solutions(problem: Problem, count: int = 8) -> list[str]:
-    """Worked solutions of other development problems, by which a dependence on this one's answer is judged."""
-    return [solution(other) for other in problems("dev", count + 1, start=9_000) if other.id != problem.id][:count]
+def other_solutions(problem: Problem, count: int = 12) -> list[str]:
+    """Distinct worked solutions of development problems with other answers: the null of a dependence on this answer.
+
+    An unrelated value lies above all 12 with probability 1/13; more would cost live time on every token.
+    """
+    others: dict[str, None] = {}
+    number = 9_000
+    while len(others) < count:
+        (other,) = problems("dev", 1, start=number)
+        if other.answer != problem.answer:
+            others[solution(other)] = None
+        number += 1
+    return list(others)

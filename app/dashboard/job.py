@@ -120,10 +120,14 @@ class Job:
         if self.run is not None:
             self.run.resume()
 
-    def stop(self) -> None:
-        """Close the thinking and let the model answer; while it answers, end the run."""
+    def stop(self, answer: bool = False) -> None:
+        """Close the thinking and let the model answer, or end the answer: whichever the user saw and meant.
+
+        Args:
+            answer: end the answer; False closes the thinking, and does nothing once that is closed.
+        """
         if self.run is not None:
-            self.run.stop()
+            self.run.stop(answer=answer)
 
     def save(self) -> Path:
         """Write the finished recording into the library.

@@ -6,12 +6,13 @@ Colours are roles of `app/theme.py`. Whatever comes from a model or a file is es
 from __future__ import annotations
 
 import html
+import re
 
 import streamlit as st
 
 from ..theme import DARK, LIGHT
 
-__all__ = ["ICON", "chip", "dress", "heading", "mark", "verdict", "without_sidebar", "wordmark"]
+__all__ = ["ICON", "chip", "dress", "heading", "mark", "plain", "verdict", "without_sidebar", "wordmark"]
 
 ICON = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="8" fill="#1a5fb4"/>'
@@ -58,6 +59,14 @@ CSS = f"""
 .ts-expect small {{ font-size: 0.8rem; opacity: 0.85; }}
 .st-key-transport {{ border-bottom: 1px solid var(--chip-line); padding-bottom: 0.7rem; }}
 """
+
+
+def plain(text: str) -> str:
+    """Text from outside for labels and messages, which Streamlit reads as Markdown: one line, shown as it is written.
+
+    All ASCII punctuation is escaped (CommonMark 2.4), so that no image, link, formula or `:directive:` comes about.
+    """
+    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", " ".join(text.split()))
 
 
 def dress() -> None:

@@ -26,7 +26,8 @@ KEPT = 8
 """Finished runs that stay in memory; older ones go, and the journals of those that were not saved with them."""
 WARM, MEASURED, LONGEST = 8, 24, 5.0
 """Speed is measured over MEASURED tokens after WARM ones, in LONGEST seconds at most."""
-OTHERS = 8
+CLOSED = "the server has let go of this model; reload the page"
+OTHERS = 12
 """Answers of other problems that make the null of a typed question."""
 
 
@@ -49,6 +50,7 @@ class Worker:
         self._load = load
         self._engines: dict[str, Engine] = {}
         self.asked_speed: set[str] = set()
+        self._closed = threading.Event()
         self._tasks: queue.Queue[Callable[[], None] | None] = queue.Queue()
         self._thread = threading.Thread(target=self._work, name=f"worker {ref}", daemon=True)
         self._thread.start()
@@ -59,6 +61,8 @@ class Worker:
         self._forget_old()
         self.jobs[job.id] = job
         self._tasks.put(lambda: self._generate(job))
+        if self._closed.is_set():
+            job.finish(CLOSED)  # nobody takes tasks any more
         return job
 
     def want_speed(self, engine: str) -> None:
@@ -68,7 +72,8 @@ class Worker:
             self._tasks.put(lambda: self._measure(engine))
 
     def close(self) -> None:
-        """End every run and the thread."""
+        """End the run that goes on, begin none of those that wait, and end the thread."""
+        self._closed.set()
         for job in list(self.jobs.values()):
             if job.run is not None:
                 job.run.cancel()
@@ -91,8 +96,12 @@ class Worker:
 
     def _generate(self, job: Job) -> None:
         try:
+            if self._closed.is_set():
+                raise WorkError(CLOSED)
             run = self._prepare(job)
             job.start(run)
+            if self._closed.is_set():  # since it was prepared: `close` has not seen it
+                run.cancel()
             for _ in run:
                 pass
             job.finish()
@@ -132,19 +141,21 @@ class Worker:
         from ...probes import Run, Sampling
 
         try:
-            engine = self._engine(name)
+            if self._closed.is_set():
+                return
+            engine, sampling = self._engine(name), Sampling(max_tokens=WARM + MEASURED)
             for problem in problems("dev", 3):
-                sampling = Sampling(max_tokens=WARM + MEASURED)
-                run, counted, before = Run(engine, problem.text, sampling=sampling), 0, 0.0
+                known = _gold(Ask(problem.text, problem=problem.id))  # every signal on, the dependence too
+                run, counted, before = Run(engine, problem.text, sampling=sampling, **known), 0, 0.0
                 for step in run:
                     counted = step.token + 1 - WARM
                     if counted == 0:
                         before = run.busy_seconds
-                    if run.busy_seconds > LONGEST:
+                    if run.busy_seconds > LONGEST or self._closed.is_set():
                         run.cancel()
                 if counted > 0:
                     self.speeds[name] = counted / (run.busy_seconds - before)
-                if counted >= MEASURED // 2 or run.busy_seconds > LONGEST:
+                if counted >= MEASURED // 2 or run.busy_seconds > LONGEST or self._closed.is_set():
                     break
         except (ThoughtscopeError, WorkError) as error:
             self.engine_troubles[name] = str(error)
@@ -152,9 +163,9 @@ class Worker:
             self.engine_troubles[name] = f"{type(error).__name__}: {error}"
 
     def _forget_old(self) -> None:
-        finished = [job for job in self.jobs.values() if not job.is_active]
+        finished = [job for job in list(self.jobs.values()) if not job.is_active]
         for job in finished[: max(0, len(finished) - KEPT + 1)]:
-            del self.jobs[job.id]
+            self.jobs.pop(job.id, None)  # another session may have been quicker
             if job.saved is None:
                 job.journal.unlink(missing_ok=True)
 
@@ -168,5 +179,6 @@ def _gold(ask: Ask) -> dict[str, Any]:
             return {"answer": str(problem.answer), "gold_text": solution(problem), "null_texts": others}
     if not ask.answer:
         return {}
-    others = [str(problem.answer) for problem in problems("dev", OTHERS, start=9_000)]
+    answers = dict.fromkeys(str(problem.answer) for problem in problems("dev", 8 * OTHERS, start=9_000))
+    others = [other for other in answers if other != ask.answer][:OTHERS]
     return {"answer": ask.answer, "gold_text": ask.answer, "null_texts": others}

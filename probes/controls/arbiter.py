@@ -45,4 +45,4 @@ def settle(actions: Sequence[Action], bias_cap: float | None = BIAS_CAP) -> Sett
     clipped = bias_cap is not None and any(np.abs(bias).max() > bias_cap for bias in biases)
     if bias_cap is not None and clipped:
         biases = [np.clip(bias, -bias_cap, bias_cap) for bias in biases]
-    return Settled(bias=np.sum(biases, axis=0, dtype=np.float32), clipped=clipped)
+    return Settled(bias=np.asarray(np.sum(biases, axis=0), np.float32), clipped=clipped)

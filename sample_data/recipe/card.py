@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,8 @@ from .traces import Trace, mean, run_problems, summary
 
 HELD = 500
 RANDOM_DRAWS = 20
+CONTROLLED = 50
+"""Held-out problems that each random direction is tried on."""
 
 
 def accuracy(engine: Engine) -> dict[str, Any]:
@@ -116,7 +120,7 @@ def forced_convergence(engine: Engine, count: int = 100) -> dict[str, float]:
     return {"problems": len(shares), "after_convergence": mean(shares), "mismatch_at_the_end": mean(mismatches)}
 
 
-def progress(engine: Engine, count: int = 200) -> dict[str, Any]:
+def progress(engine: Engine, count: int = 150) -> dict[str, Any]:
     """The read-out on held-out problems against E[y | position] and E[y | position, number of facts]."""
     model, direction = engine.model, engine.model.directions["progress"]
     fit = ProgressFit(
@@ -128,7 +132,7 @@ def progress(engine: Engine, count: int = 200) -> dict[str, Any]:
     )
     traces = [trace for trace in traces if trace.ended]
     report = evaluate_progress(fit, states_at(traces, 0), [trace.problem.id for trace in traces])
-    fit_on = collect(engine, *FIT_PROBLEMS, [])
+    fit_on = collect(engine, *FIT_PROBLEMS, [], samples=1)
     return {
         "site": direction.site,
         "problems": report.n_problems,
@@ -162,8 +166,10 @@ def overclocking(engine: Engine, count: int = 200) -> dict[str, Any]:
         vector = generator.standard_normal(len(direction.weight))
         vector *= np.linalg.norm(direction.weight) / np.linalg.norm(vector)
         drawn = Direction.bare("random", FINAL_NORM, vector, {})
-        random_rows.append(summary(run_problems(engine, asked[:100], controls=lambda d=drawn: [Overclock(chosen, d)])))
-    base = summary(run_problems(engine, asked[:100]))
+        random_rows.append(
+            summary(run_problems(engine, asked[:CONTROLLED], controls=lambda d=drawn: [Overclock(chosen, d)]))
+        )
+    base = summary(run_problems(engine, asked[:CONTROLLED]))
     return {
         "problems": count,
         "table": [{"alpha": alpha, **row} for alpha, row in rows.items()],
@@ -171,7 +177,7 @@ def overclocking(engine: Engine, count: int = 200) -> dict[str, Any]:
         "shortening": round(1 - rows[chosen]["thinking_tokens"] / plain["thinking_tokens"], 4),
         "accuracy_change": round(rows[chosen]["accuracy"] - plain["accuracy"], 4),
         "pushed": pushed_tokens(engine.model, direction),
-        "random": {"draws": random_rows, "plain": base, "problems": 100},
+        "random": {"draws": random_rows, "plain": base, "problems": CONTROLLED},
     }
 
 
@@ -196,26 +202,43 @@ def speed(engine: Engine, tokens: int = 400) -> float:
     return round(made / (time.perf_counter() - began), 1)
 
 
+SECTIONS: dict[str, Callable[[Engine], Any]] = {
+    "accuracy": accuracy,
+    "forced_convergence": forced_convergence,
+    "progress": progress,
+    "overclocking": overclocking,
+    "single_tokens_per_second": speed,
+}
+
+
 def main() -> None:
-    """Measure everything and write `card.json` and `MODEL_CARD.md`."""
+    """Measure the sections that are not measured yet; with all of them there, write `card.json` and `MODEL_CARD.md`."""
     here = Path(__file__).parent.parent
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default="sample")
-    parser.add_argument("--recipe", type=Path, required=True, help="recipe.json of the training run")
+    parser.add_argument("--work", type=Path, required=True, help="the work folder of `train`")
+    parser.add_argument(
+        "--only", choices=SECTIONS, nargs="+", default=list(SECTIONS), help="measure these sections only"
+    )
     given = parser.parse_args()
     model = load(given.model)
     engine = open_engine(model)
+    folder = given.work / f"card-{model.fingerprint}"
+    folder.mkdir(exist_ok=True)
+    for name in given.only:
+        if not (folder / name).exists():
+            found = json.dumps(SECTIONS[name](engine))
+            (folder / name).write_text(found)
+    if missing := [name for name in SECTIONS if not (folder / name).exists()]:
+        sys.stderr.write(f"still to be measured: {', '.join(missing)}\n")
+        return
     card = {
         "fingerprint": model.fingerprint,
-        "recipe": json.loads(given.recipe.read_text()),
+        "recipe": json.loads((given.work / "recipe.json").read_text()),
         "parameters": sum(weight.numel() for weight in model.hf.parameters()),
         "seeds": SPLITS,
         "held_out_problems": HELD,
-        "accuracy": accuracy(engine),
-        "forced_convergence": forced_convergence(engine),
-        "progress": progress(engine),
-        "overclocking": overclocking(engine),
-        "single_tokens_per_second": speed(engine),
+        **{name: json.loads((folder / name).read_text()) for name in SECTIONS},
         "emergence": json.loads((here / "emergence.json").read_text()),
     }
     (here / "card.json").write_text(json.dumps(card, indent=1) + "\n")

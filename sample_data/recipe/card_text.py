@@ -70,7 +70,7 @@ def what_it_is(card: Mapping[str, Any]) -> list[str]:
         ),
         say(
             "Every number below was measured by `python -m thoughtscope.sample_data.recipe.card",
-            "--recipe WORK/recipe.json`",
+            "--work WORK`",
             "and is kept in `card.json`. Training, development and held-out problems come from one",
             "generator with three",
             "seeds; held-out problems were used for this card only.",

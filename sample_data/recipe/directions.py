@@ -23,18 +23,18 @@ from ..problems import problems
 from ..vocabulary import MODEL_FOLDER
 from .traces import Trace, run_problems, summary
 
-FIT_PROBLEMS = (2000, 300)
+FIT_PROBLEMS = (2000, 150)
 """First number and count of the development problems that directions are fitted on."""
-CHECK_PROBLEMS = (2300, 100)
+CHECK_PROBLEMS = (2300, 60)
 """Those on which layer and strength are chosen."""
 
 
-def collect(engine: Engine, first: int, count: int, sites: list[str]) -> list[Trace]:
+def collect(engine: Engine, first: int, count: int, sites: list[str], samples: int = 2) -> list[Trace]:
     """Sampled traces (T = 0.6, two a problem) with states of their thinking; those that did not end are left out."""
     traces = run_problems(
         engine,
         problems("dev", count, first),
-        samples=2,
+        samples=samples,
         temperature=0.6,
         sites=sites,
         say=f"collecting {count} problems",
@@ -82,12 +82,12 @@ def overclock_direction(traces: list[Trace], place: int, fingerprint: str) -> Di
 
 
 def alpha_grid(engine: Engine, direction: Direction) -> list[float]:
-    """Strengths whose largest logit bias is 0.5, 1, 2, 3, 4, 6, 8, 12 and 16, and two that slow down."""
+    """Strengths whose largest logit bias is 1 to 18, below the cap of 20, one that slows down, and none."""
     control = Overclock(1.0, direction)
     control.bind(engine.model)
     assert control.push is not None
-    unit = float(np.abs(control.push - control.push.mean()).max())
-    return [round(bias / unit, 3) for bias in (-4, -2, 0, 0.5, 1, 2, 3, 4, 6, 8, 12, 16)]
+    unit = float(np.abs(control.push).max())
+    return [round(bias / unit, 3) for bias in (-4, 0, 1, 2, 4, 6, 9, 13, 18)]
 
 
 def fit(model_ref: str, target: Path) -> None:
@@ -103,7 +103,7 @@ def fit(model_ref: str, target: Path) -> None:
     push = overclock_direction(fit_on, len(sites) - 1, model.fingerprint)
     table = {}
     for alpha in alpha_grid(engine, push):
-        traces = run_problems(engine, problems("dev", 100, 2500), controls=lambda alpha=alpha: [Overclock(alpha, push)])
+        traces = run_problems(engine, problems("dev", 60, 2500), controls=lambda alpha=alpha: [Overclock(alpha, push)])
         table[alpha] = summary(traces)
     fine = [alpha for alpha, row in table.items() if row["ended"] >= 0.9]
     slow, fast = min([a for a in fine if a <= 0], default=0.0), max([a for a in fine if a >= 0], default=0.0)

@@ -82,8 +82,40 @@ def test_progress_is_smoothed_in_time_order_and_clipped(make_run):
     assert signal.values[3] == 1.0
     assert signal.parts["smooth"][3] > 1.0
     assert signal.parts["raw"][2] == 7.0
-    np.testing.assert_allclose(signal.null.low[[0, 2, 59]], [0.05, 0.25, 0.25])
-    np.testing.assert_allclose(signal.null.high[[0, 2, 59]], [0.15, 0.35, 0.35])
+
+
+def with_progress(run, raw, **columns):
+    """The run with another progress column."""
+    return type(run)(run.meta, {**run.columns, "progress": np.asarray(raw), **columns}, run.tokens)
+
+
+def test_a_read_out_that_knows_only_the_position_stays_in_the_middle_of_its_band(make_run):
+    """Symptom: the line is an average that lags by 9 tokens, the band was not: a read-out equal to the position's own
+    prediction, rising by 0.02 a token, left a band of +-0.05 from below. Expected: line = middle to 1e-12, and edges
+    1.96 * 0.02 = 0.0392 away, the 95 % that the description claims."""
+    curve = 0.02 * np.arange(1, 51)
+    run = make_run(60, measures={"progress": {"position_curve": curve.tolist(), "position_sd": 0.02}})
+    signal = measure(with_progress(run, np.append(curve, np.ones(10))), "progress")["progress"]
+    inner = signal.defined & (signal.null.low > 0) & (signal.null.high < 1)
+    assert inner.sum() > 30
+    np.testing.assert_allclose(signal.values[inner] - signal.null.low[inner], 0.0392, rtol=1e-9)
+    np.testing.assert_allclose(signal.null.high[inner] - signal.values[inner], 0.0392, rtol=1e-9)
+    assert "95%" in signal.null.description and "1.96" in signal.null.description
+
+
+def test_the_position_is_that_of_the_thinking_token(make_run):
+    """Symptom: a model that says five words before its opening mark was compared with the curve five tokens on.
+    Expected: the first thinking token, generated token 5, has the curve's first value 0.1; NaN before it. A forced
+    token has no value but counts as a place: after forced token 6, token 7 has place 2 (0.5), so EMA (0.9 a + b) / 1.9.
+    """
+    run = make_run(40, measures={"progress": {"position_curve": [0.1, 0.3, 0.5], "position_sd": 0.01}})
+    segment, forced = run.column("segment").copy(), np.zeros(40, dtype=np.uint8)
+    segment[:5], forced[6] = 2, 1
+    signal = measure(with_progress(run, run.column("progress"), segment=segment, forced=forced), "progress")["progress"]
+    middle = 0.5 * (signal.null.low + signal.null.high)
+    assert np.isnan(middle[:5]).all()
+    assert middle[5] == pytest.approx(0.1)
+    assert middle[7] == pytest.approx((0.9 * 0.1 + 0.5) / 1.9)
 
 
 def test_progress_predicts_what_remains(make_run):
@@ -97,10 +129,10 @@ def test_progress_predicts_what_remains(make_run):
 
 
 def test_progress_without_a_curve_gets_the_constant_null(run):
-    """No position curve in the header: the null is the constant 0.5 -+ sqrt(1/12), and says so."""
+    """No position curve in the header: the null is a constant 0.5, and 95 % of uniform progress is 0.025 to 0.975."""
     null = measure(run, "progress")["progress"].null
     assert null.kind == "constant"
-    assert null.high[0] == pytest.approx(0.5 + 12**-0.5)
+    assert (null.low[0], null.high[0]) == (0.025, 0.975)
 
 
 def test_trajectory_headline_is_the_mean_over_layers(run):

@@ -41,7 +41,10 @@ WRONG = {
     "no tokens": ([ASKED, "--max-tokens", "0"], "max_tokens 0.*at least 1"),
     "unknown policy": ([ASKED, "--policy", "patience"], "'patience' is unknown.*budget:tokens=N.*--policy"),
     "policy without number": ([ASKED, "--policy", "budget:tokens=²"], "is unknown.*budget:tokens=N"),
-    "no such direction": ([ASKED, "--overclock", "1", "--direction", "none.st"], "none.st is no direction file.*fit"),
+    "no such direction": (
+        [ASKED, "--overclock", "1", "--direction", "none.st"],
+        "none.st is no direction file.*Direction.save",
+    ),
     "direction alone": ([ASKED, "--direction", "a.safetensors"], "--overclock ALPHA.*give both"),
     "endless push": ([ASKED, "--overclock", "inf"], "alpha inf.*finite"),
     "half a mark": ([ASKED, "--thinking", "<think>"], "--thinking <think> .*OPEN CLOSE, or none"),
@@ -73,7 +76,7 @@ def test_record_refuses_a_model_that_lacks_something(command, tmp_path, own_libr
     assert found("hollow has a config but no weights.*download", err)
     code, out, err = command("record", ASKED, "--model", bare, "--overclock", 10)
     assert (code, out) == (2, "")
-    assert found("bare has no fitted overclock direction.*fit progress.*--direction FILE", err)
+    assert found("bare has no fitted overclock direction.*fit_tpv.*--direction FILE", err)
     assert not own_library.exists()
 
 

@@ -1,19 +1,23 @@
 """The library folder: names, lists, and what a browser may ask for."""
 
+import json
 import os
+import time
+import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from thoughtscope.app import library
 from thoughtscope.probes.errors import RecordingError
 from thoughtscope.probes.recording import Recording
-from thoughtscope.probes.store import Journal
+from thoughtscope.probes.store import FRAME, KEY, MARK, Journal
 
 META = {
     "format_version": 1,
-    "model": {"name": "tiny", "n_layers": 1},
+    "model": {"name": "tiny", "n_layers": 1, "d_model": 4},
     "prompt": {"text": "How many?"},
     "events": [],
     "token_texts": ["a", "b"],
@@ -67,6 +71,40 @@ def test_damaged_files_are_listed_with_the_reason(home: Path, content: bytes, su
     (entry,) = library.entries()
     assert entry.trouble
     assert (entry.header, entry.n_tokens, entry.question) == ({}, 0, "")
+
+
+@pytest.mark.parametrize("changes", [{"token_texts": 5}, {"model": None}, {"events": [{}]}, None])
+def test_a_header_of_the_wrong_kind_is_listed_with_the_reason(home: Path, changes: dict | None) -> None:
+    """`token_texts: 5` raised a TypeError in the list of recordings; it is one entry with a reason, and 0 tokens."""
+    home.mkdir()
+    header = [1] if changes is None else {**META, **changes}
+    save_file({"token_id": np.array([1, 2], np.int32)}, home / "bad.safetensors", {KEY: json.dumps(header)})
+    (entry,) = library.entries()
+    assert "damaged" in entry.trouble
+    assert (entry.n_tokens, entry.title, entry.question) == (0, "bad", "")
+
+
+def test_a_journal_with_a_bad_body_does_not_end_the_list(home: Path) -> None:
+    """One journal with a valid checksum over a bad body raised out of `entries`: 2 entries, one with a reason."""
+    recording().save(home / "good.safetensors")
+    body = b"not a safetensors file"
+    (home / "bad.journal").write_bytes(FRAME.pack(MARK, len(body), zlib.crc32(body)) + body)
+    assert {entry.name: bool(entry.trouble) for entry in library.entries()} == {
+        "good.safetensors": False,
+        "bad.journal": True,
+    }
+
+
+def test_a_journal_that_grew_just_now_is_somebody_s(home: Path) -> None:
+    """The journal of a run on the command line could be deleted under it: growing now, left behind 60 s later."""
+    saved = recording().save(home / "done.safetensors")
+    journal = home / "run.journal"
+    journal.write_bytes(b"")
+    assert library.is_growing(journal)
+    os.utime(journal, (time.time() - 60,) * 2)
+    assert not library.is_growing(journal)
+    assert not library.is_growing(saved)
+    assert not library.is_growing(home / "gone.journal")
 
 
 def test_strange_files_are_left_out(home: Path) -> None:

@@ -6,13 +6,14 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from thoughtscope.app.dashboard.job import Ask, Job
 from thoughtscope.app.dashboard.worker import KEPT, Worker
-from thoughtscope.probes import Recording
+from thoughtscope.probes import Recording, Run
 from thoughtscope.probes.directions import Direction
 from thoughtscope.probes.errors import ModelError, WorkError
 from thoughtscope.sample_data import MODEL_FOLDER, problems
@@ -113,6 +114,15 @@ def test_stop_closes_the_thinking(worker: Worker) -> None:
     assert any(event["control"] == "stop" and event["kind"] == "force" for event in job.snapshot().events)
 
 
+@pytest.mark.parametrize("answer", [False, True])
+def test_stop_says_what_the_page_showed(answer: bool) -> None:
+    """A click on "Stop thinking" just as the thinking closed ended the answer; the run is told which one was meant."""
+    job, told = Job(Ask(TEXT)), []
+    job.run = SimpleNamespace(stop=lambda answer: told.append(answer))  # type: ignore[assignment]
+    job.stop(answer=answer)
+    assert told == [answer]
+
+
 def test_pace_holds_the_run_back(worker: Worker) -> None:
     """20 tokens at 40 a second take at least 19 / 40 s of wall time, however fast the model is."""
     began = time.monotonic()
@@ -140,6 +150,51 @@ def test_speed_is_measured_once_asked_for(worker: Worker) -> None:
     wait(lambda: "steam" in worker.engine_troubles, "the measurements")
     assert set(worker.speeds) == {"native", "transformer_lens"}
     assert min(worker.speeds.values()) > 0
+
+
+def test_speed_is_measured_with_every_signal_on(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page says so, but the dependence on the answer was off: each measured run has gold states and their null."""
+    made: list[Run] = []
+
+    def remembered(*given, **settings) -> Run:
+        made.append(Run(*given, **settings))
+        return made[-1]
+
+    monkeypatch.setattr("thoughtscope.probes.Run", remembered)
+    worker._measure("native")
+    assert made
+    assert all(run.gold is not None and "dependence" in run.recording().columns for run in made)
+
+
+def test_close_begins_nothing_that_waits() -> None:
+    """Runs that waited went on, one after the other, after the worker was closed: of three, two have no token."""
+    owner = Worker("sample")
+    first, *waiting = [owner.submit(Ask(TEXT, max_tokens=400, pace=20)) for _ in range(3)]
+    wait(lambda: first.run and len(first.run.collected) >= 2, "2 tokens")
+    owner.close()
+    assert not owner._thread.is_alive()
+    assert first.state == "finished"
+    assert [(job.state, job.run) for job in waiting] == [("failed", None)] * 2
+    assert owner.submit(Ask(TEXT)).state == "failed"
+
+
+def test_sessions_submit_at_the_same_time() -> None:
+    """It was "dictionary changed size during iteration": another session submits while old runs are counted."""
+    owner = Worker("nowhere", lambda ref: None)  # type: ignore[arg-type, return-value]
+
+    class Intruder:
+        id, journal, saved = "intruder", Path("nothing.journal"), None
+
+        @property
+        def is_active(self) -> bool:
+            owner.jobs[f"new {len(owner.jobs)}"] = Job(Ask(TEXT))
+            return True
+
+    owner.jobs["intruder"] = Intruder()  # type: ignore[assignment]
+    job = owner.submit(Ask(TEXT))
+    assert owner.jobs[job.id] is job
+    del owner.jobs["intruder"]
+    owner.close()
 
 
 def test_old_unsaved_runs_are_forgotten(worker: Worker) -> None:

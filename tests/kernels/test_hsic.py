@@ -123,6 +123,27 @@ def test_a_bank_is_its_factors_one_by_one():
     np.testing.assert_allclose(dependence(x[2], gold_bank(ys)), together[2], atol=1e-9)
 
 
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_coordinate_that_is_not_a_number_costs_one_value(bad):
+    """Symptom: one NaN coordinate ended the run with "zero-size array to reduction operation". Expected: NaN for that
+    state alone, or for that gold state alone; all other values as without it, to 1e-12."""
+    random = np.random.default_rng(3)
+    x, ys = random.standard_normal((6, 4, 160)), random.standard_normal((3, 4, 160))
+    sound = dependence(x, gold_bank(ys))
+    x[2, 1, 7] = bad
+    found = dependence(x, gold_bank(ys))
+    assert np.isnan(found[2, 1]).all()
+    assert np.isnan(found).sum() == 3
+    np.testing.assert_allclose(found[np.isfinite(found)], sound[np.isfinite(found)], atol=1e-12)
+    for sigma in (50.0, "median"):
+        assert np.isnan(dependence(x[2, 1], gold_factor(ys[0, 1], sigma)))
+    ys[1, 3, 0] = bad
+    found = dependence(x[:2], gold_bank(ys))
+    assert np.isnan(found[:, 3, 1]).all()
+    assert np.isnan(found).sum() == 2
+    np.testing.assert_allclose(found[np.isfinite(found)], sound[:2][np.isfinite(found)], atol=1e-12)
+
+
 def test_wrong_sites_are_refused():
     """States of 3 sites against a factor of 4: an error that names both shapes."""
     with pytest.raises(ValueError, match=r"\(3, 160\).*\(4, 160\)"):

@@ -44,10 +44,25 @@ def test_segments(thinking, opened, ids, expected):
         ("3 + 4 = 7", "7"),
         ("it is $1,250.50 in all", "1,250.50"),
         ("no idea", None),
+        ("The answer is Tom.", "Tom"),
+        ("So the answer is **Tom Bell**. He has 5.", "Tom Bell"),
+        ("The answer is 7. I am sure the answer is correct.", "7"),
+        ("The answer is 3 + 4 = 7.", "7"),
+        ("The answer is about $1,250.50 in all", "1,250.50"),
+        (r"\boxed{\frac{1}{2}} of 8", "1/2"),
+        (r"\boxed{-\dfrac{3}{4}}", "-3/4"),
+        (r"\boxed{\text{Tom}}", "Tom"),
+        (r"\boxed{7} or \boxed{unfinished", "7"),
+        ("take 5-3", "3"),
+        ("it is -3", "-3"),
+        ("it is .5", ".5"),
+        ("7, and then 8, so", "8"),
     ],
 )
 def test_answers_are_found(text, answer):
-    """Boxed first, then what follows "answer is", then the last number."""
+    """Symptom: "The answer is Tom." gave nothing (judged wrong), a boxed half gave 2, and 5-3 gave -3. Expected: boxed
+    with its braces matched, \\frac as a/b; then what follows "answer is", words where no number does; then the last
+    number, with a sign only where no digit stands before it."""
     assert extract(text) == answer
 
 
@@ -63,10 +78,24 @@ def test_answers_are_found(text, answer):
         (None, "7", False),
         ("7", None, None),
         ("1/0", "1", False),
+        ("Tom", "Tom", True),
+        ("**Tom.**", "tom", True),
+        (None, "Tom", None),
+        ("snan", "snan", True),
+        ("snan", "7", False),
+        ("7", "nan", False),
+        ("Infinity", "inf", False),
+        (r"\frac{1}{2}", "0.5", True),
+        ("1/2", r"\frac12", True),
+        ("18 apples", "18", True),
+        ("3 PM", "3 AM", False),
+        ("x+1", "1", False),
     ],
 )
 def test_answers_are_judged(given, gold, same):
-    """As numbers where both are, else as text; no verdict without a gold answer."""
+    """Symptom: "snan" ended the run with InvalidOperation, and an answer in words that was not found counted as wrong.
+    Expected: as numbers where the gold answer is a finite one, else as text; no verdict without a gold answer, nor
+    where nothing was found and the gold answer is in words."""
     assert equivalent(given, gold) is same
 
 

@@ -41,9 +41,9 @@ def page() -> None:
     look.heading(QUESTION, view.verdict(job.snapshot()) if job and done else "")
     _transport(owner, job, ask)
     if owner.trouble:
-        st.error(owner.trouble)
+        st.error(look.plain(owner.trouble))
     elif job is not None and job.error:
-        st.error(job.error)
+        st.error(look.plain(job.error))
     active = owner.trouble is None and (model is None or (job is not None and job.is_active) or _awaits_speed(owner))
     seen = _seen(owner, job)
     st.fragment(_watch, run_every=REFRESH if active else None, key="watch")(owner, job, ask, seen)
@@ -119,7 +119,7 @@ def _form(owner: Worker, job: Job | None) -> Ask:
         "Engine",
         ENGINES,
         key="engine",
-        captions=[_speed(owner, name) for name in ENGINES],
+        captions=[look.plain(_speed(owner, name)) for name in ENGINES],
         help="Measured here, with every signal on",
     )
     owner.want_speed(engine)
@@ -173,16 +173,22 @@ def _transport(owner: Worker, job: Job | None, ask: Ask) -> None:
         else:
             begun = active.state != "waiting"
             st.button("Pause", icon=":material/pause:", width=112, on_click=active.pause, disabled=not begun)
-        stop = "End answer" if active and active.is_answering else "Stop thinking"
-        can = active is not None and active.state != "waiting"
-        st.button(stop, icon=":material/stop:", width=150, on_click=active.stop if active else None, disabled=not can)
+        answering = active is not None and active.is_answering
+        st.button(
+            "End answer" if answering else "Stop thinking",
+            icon=":material/stop:",
+            width=150,
+            on_click=active.stop if active else None,
+            kwargs={"answer": answering},  # what was on screen when it was clicked, whatever has been said since
+            disabled=active is None or active.state == "waiting",
+        )
         _save(job)
         _overclock(owner, job)
 
 
 def _save(job: Job | None) -> None:
     if job is not None and job.saved:
-        st.button("Saved", icon=":material/check:", width=104, disabled=True, help=job.saved.name)
+        st.button("Saved", icon=":material/check:", width=104, disabled=True, help=look.plain(job.saved.name))
     elif (
         st.button("Save", icon=":material/download:", width=104, disabled=job is None or job.state != "finished")
         and job
@@ -190,7 +196,7 @@ def _save(job: Job | None) -> None:
         try:
             job.save()
         except (ThoughtscopeError, WorkError) as error:
-            st.error(str(error))
+            st.error(look.plain(str(error)))
         else:
             st.rerun()
 
