@@ -21,7 +21,8 @@ from .signal import CATALOGUE, Run, Signal, in_thinking, register, settings, sta
 Array = NDArray[np.float64]
 RIDGES = tuple(float(value) for value in np.logspace(-5, 1, 13))
 """Ridge penalties tried by default, relative to unit-variance features and a total weight of 1."""
-_SMOOTHING = 0.1
+SMOOTHING = 0.1
+"""Weight of the newest token in what is shown (methods 2.2); a read-out is best fitted on states smoothed alike."""
 
 
 @register(
@@ -56,7 +57,7 @@ def progress(run: Run) -> Signal:
         defined,
         null,
         parts={"raw": np.where(defined, raw, np.nan), "smooth": smooth, "remaining": remaining},
-        parameters={"smoothing": _SMOOTHING, "window": 64, "site": fitted.get("site")},
+        parameters={"smoothing": SMOOTHING, "window": 64, "site": fitted.get("site")},
     )
 
 
@@ -71,7 +72,7 @@ def recompute_progress(run: Run, direction: Direction, site: str | None = None) 
 
 def _smoothed(values: Array, defined: NDArray[np.bool_]) -> Array:
     """(n_tokens,) -> moving average over the defined tokens in time order, NaN elsewhere."""
-    answer, average = np.full(len(values), np.nan), Ema(_SMOOTHING)
+    answer, average = np.full(len(values), np.nan), Ema(SMOOTHING)
     for token in np.flatnonzero(defined):
         answer[token] = average.update(float(values[token]))
     return answer

@@ -44,12 +44,12 @@ def start(home: Path) -> tuple[subprocess.Popen[bytes], str]:
 
 def until(page: Page, tokens: int) -> None:
     """Wait for so many tokens on screen, or for the end of the run."""
-    page.wait_for_function(
-        """n => { const view = document.querySelector('[data-testid=traceview]');
-                  return view && (+view.dataset.count >= n || view.dataset.state === 'finished') }""",
-        arg=tokens,
-        timeout=WAIT,
-    )
+    view = page.get_by_test_id("traceview")
+    for _ in range(WAIT // 100):
+        if int(view.get_attribute("data-count") or 0) >= tokens or view.get_attribute("data-state") == "finished":
+            return
+        page.wait_for_timeout(100)
+    raise SystemExit(f"no {tokens} tokens after {WAIT / 1000:.0f} s")
 
 
 def tour(page: Page, url: str, scheme: str) -> None:
@@ -66,8 +66,8 @@ def tour(page: Page, url: str, scheme: str) -> None:
     until(page, 60)
     slider = page.get_by_role("slider")
     slider.focus()
-    for _ in range(3):
-        slider.press("ArrowRight")
+    for _ in range(4):
+        slider.press("PageUp")
     until(page, 96)
     page.get_by_test_id("colour-by").select_option("mutual_information")
     page.get_by_text("Reading", exact=True).click()

@@ -30,11 +30,12 @@ from ...probes.schema import THINK
 from ...probes.sites import FINAL_NORM
 from ..problems import SPLITS, problems
 from .card_text import card_text
-from .directions import FIT_PROBLEMS, alpha_grid, collect, position_and_size, states_at
+from .directions import FIT_PROBLEMS, alpha_grid, collect, position_and_size, smoothed, states_at
 from .traces import Trace, mean, run_problems, summary
 
 HELD = 500
 RANDOM_DRAWS = 20
+CLOSING_BIASES = (0.0, 3.0, 6.0, 9.0)
 CONTROLLED = 50
 """Held-out problems that each random direction is tried on."""
 
@@ -131,7 +132,7 @@ def progress(engine: Engine, count: int = 150) -> dict[str, Any]:
         engine, problems("held", count), samples=2, temperature=0.6, sites=[direction.site], say="progress, held-out"
     )
     traces = [trace for trace in traces if trace.ended]
-    report = evaluate_progress(fit, states_at(traces, 0), [trace.problem.id for trace in traces])
+    report = evaluate_progress(fit, smoothed(states_at(traces, 0)), [trace.problem.id for trace in traces])
     fit_on = collect(engine, *FIT_PROBLEMS, [], samples=1)
     return {
         "site": direction.site,
@@ -181,6 +182,25 @@ def overclocking(engine: Engine, count: int = 200) -> dict[str, Any]:
     }
 
 
+def closing_push(engine: Engine, count: int = 200) -> dict[str, Any]:
+    """Another direction at the same place: the closing mark's row of the unembedding, less the mean row.
+
+    Strength is the largest logit bias. The progress direction has to raise the closing mark over "Wait" where the model
+    decides whether to check, and changes numbers elsewhere; this one raises the mark and little else.
+    """
+    model = engine.model
+    assert model.thinking is not None
+    unembed = model.unembed.float().numpy()
+    row = unembed[model.thinking.close_ids[0]] - unembed.mean(axis=0)
+    direction = Direction.bare("closing mark", FINAL_NORM, row / np.abs(unembed @ row).max(), {})
+    asked = problems("held", count)
+    rows = [
+        {"bias": bias, **summary(run_problems(engine, asked, controls=lambda b=bias: [Overclock(b, direction)]))}
+        for bias in CLOSING_BIASES
+    ]
+    return {"problems": count, "table": rows}
+
+
 def pushed_tokens(model: Model, direction: Direction, count: int = 8) -> dict[str, list[str]]:
     """The tokens that W_U w pushes up and down most."""
     control = Overclock(1.0, direction)
@@ -207,6 +227,7 @@ SECTIONS: dict[str, Callable[[Engine], Any]] = {
     "forced_convergence": forced_convergence,
     "progress": progress,
     "overclocking": overclocking,
+    "closing_push": closing_push,
     "single_tokens_per_second": speed,
 }
 

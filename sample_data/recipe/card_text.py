@@ -34,6 +34,7 @@ def card_text(card: Mapping[str, Any]) -> str:
         *thinking(card["accuracy"], card["forced_convergence"]),
         *progress(card["progress"]),
         *overclocking(card["overclocking"]),
+        *closing(card["closing_push"]),
         *emergence(card["emergence"]),
         "## Speed",
         say(
@@ -166,6 +167,23 @@ def overclocking(found: Mapping[str, Any]) -> list[str]:
         ),
         table(["alpha", "thinking tokens", "correct", "answered", "ended"], rows),
         say(verdict, random_control(found["random"])),
+    ]
+
+
+def closing(found: Mapping[str, Any]) -> list[str]:
+    """What a push towards the closing mark alone does."""
+    rows = [
+        [r["bias"], r["thinking_tokens"], percent(r["accuracy"]), percent(r["answered"]), percent(r["ended"])]
+        for r in found["table"]
+    ]
+    return [
+        "### What shortens it instead",
+        say(
+            "The same form and place, another direction: the closing mark's row of the unembedding less the mean row,",
+            f"on {found['problems']} held-out problems. Whether to check again is decided at one token a round,",
+            'between the mark and "Wait"; this direction moves that decision and little else.',
+        ),
+        table(["largest bias", "thinking tokens", "correct", "answered", "ended"], rows),
     ]
 
 

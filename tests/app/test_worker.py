@@ -93,9 +93,9 @@ def test_dials_act_in_mid_run_and_before_it(worker: Worker) -> None:
     wait(lambda: job.run and len(job.run.collected) >= 4, "4 tokens")
     job.pause()
     assert job.state == "paused"
-    job.turn("overclock", "alpha", 2.0)
-    time.sleep(0.1)
+    time.sleep(0.2)  # the token under way when the pause came may still be told
     held = len(job.snapshot().tokens)
+    job.turn("overclock", "alpha", 2.0)
     job.resume()
     ended(job)
     turned = {event["dial"]: event["token"] for event in job.snapshot().events if event["kind"] == "set"}
