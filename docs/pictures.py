@@ -63,12 +63,12 @@ def tour(page: Page, url: str, scheme: str) -> None:
     page.get_by_text("tokens/s measured").first.wait_for(timeout=WAIT)
     page.get_by_role("button", name="Start").click()
     page.get_by_text("Brisk", exact=True).click()
-    until(page, 60)
+    until(page, 40)
     slider = page.get_by_role("slider")
     slider.focus()
-    for _ in range(4):
+    for _ in range(2):
         slider.press("PageUp")
-    until(page, 96)
+    until(page, 66)
     page.get_by_test_id("colour-by").select_option("mutual_information")
     page.get_by_text("Reading", exact=True).click()
     picture("live")

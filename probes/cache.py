@@ -48,8 +48,8 @@ def _roomy_layer() -> Any:
             return self.keys, self.values
 
         def _grown(self, name: str, kept: Any, new: Any, have: int, need: int) -> Any:
-            room = getattr(self, name, None)
-            fits = room is not None and room.data_ptr() == kept.data_ptr() and room.shape[0] == kept.shape[0]
+            room = getattr(self, name, kept)
+            fits = room.data_ptr() == kept.data_ptr() and room.shape[0] == kept.shape[0]
             if not fits or room.shape[-2] < need:
                 room = kept.new_empty((*kept.shape[:2], need + need // 2 + 32, kept.shape[-1]))
                 room[:, :, :have] = kept

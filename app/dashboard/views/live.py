@@ -93,25 +93,19 @@ def _form(owner: Worker, job: Job | None) -> Ask:
         width="stretch",
         label_visibility="collapsed",
     )
-    known: dict[str, Any] = {}
     if source == "Your own":
-        text = st.text_area("Question", key="text", height=118, placeholder=EXAMPLE, label_visibility="collapsed")
-        known["answer"] = st.text_input("Right answer, if you know it", key="answer").strip() or None
+        st.text_area("Question", key="text", height=118, placeholder=EXAMPLE, label_visibility="collapsed")
+        st.text_input("Right answer, if you know it", key="answer")
     else:
         choices = [problem.id for problem in problems("dev", OFFERED)]
         if st.session_state["problem"] not in choices:
             choices.insert(0, st.session_state["problem"])
-        chosen = st.selectbox(
-            "Problem", choices, key="problem", format_func=_problem_label, label_visibility="collapsed"
-        )
-        known["problem"], text = chosen, find_problem(chosen).text
+        st.selectbox("Problem", choices, key="problem", format_func=_problem_label, label_visibility="collapsed")
     left, right = st.columns(2)
-    seed = left.number_input("Seed", 0, 2**31 - 1, key="seed", step=1)
-    temperature = right.number_input(
-        "Temperature", 0.0, 10.0, key="temperature", step=0.1, format="%.2f", help="0 is greedy"
-    )
-    limit = left.number_input("Token limit", 1, 32_768, key="max_tokens", step=50)
-    budget = right.number_input(
+    left.number_input("Seed", 0, 2**31 - 1, key="seed", step=1)
+    right.number_input("Temperature", 0.0, 10.0, key="temperature", step=0.1, format="%.2f", help="0 is greedy")
+    left.number_input("Token limit", 1, 32_768, key="max_tokens", step=50)
+    right.number_input(
         "Thinking limit", 0, 32_768, value=None, key="budget", step=10, placeholder="none", on_change=_turn_budget,
         args=(job,), help="Close the thinking after this many tokens; acts in mid-run too",
     )  # fmt: skip
@@ -123,7 +117,7 @@ def _form(owner: Worker, job: Job | None) -> Ask:
         help="Measured here, with every signal on",
     )
     owner.want_speed(engine)
-    pace = st.segmented_control(
+    st.segmented_control(
         "Pace",
         list(PACES),
         key="pace",
@@ -133,16 +127,7 @@ def _form(owner: Worker, job: Job | None) -> Ask:
         args=(job,),
         help="Reading 12, brisk 40 tokens per second, or as fast as it goes",
     )
-    drawn = {"seed": seed, "temperature": temperature, "max_tokens": limit}
-    return Ask(
-        text,
-        engine=engine,
-        budget=budget,
-        alpha=st.session_state["alpha"],
-        pace=PACES[pace or "Full"],
-        **drawn,
-        **known,
-    )
+    return _asked()
 
 
 def _problem_label(problem_id: str) -> str:
@@ -163,11 +148,10 @@ def _transport(owner: Worker, job: Job | None, ask: Ask) -> None:
     with st.container(key="transport", horizontal=True, vertical_alignment="bottom", gap="small"):
         active = job if job is not None and job.is_active else None
         if active is None:
-            if st.button(
-                "Start", type="primary", icon=":material/play_arrow:", width=112, disabled=bool(owner.trouble)
-            ):
-                state.look_at(owner.submit(ask))
-                st.rerun()
+            st.button(
+                "Start", type="primary", icon=":material/play_arrow:", width=112, disabled=bool(owner.trouble),
+                on_click=_start, args=(owner,),
+            )  # fmt: skip
         elif active.state == "paused":
             st.button("Resume", type="primary", icon=":material/play_arrow:", width=112, on_click=active.resume)
         else:
@@ -184,6 +168,21 @@ def _transport(owner: Worker, job: Job | None, ask: Ask) -> None:
         )
         _save(job)
         _overclock(owner, job)
+
+
+def _start(owner: Worker) -> None:
+    """Before the page is made again, so that no other reason to make it again can swallow the click."""
+    state.look_at(owner.submit(_asked()))
+
+
+def _asked() -> Ask:
+    """The form as it stands, from its keys."""
+    kept = st.session_state
+    drawn = {name: kept[name] for name in ("engine", "seed", "temperature", "max_tokens", "budget", "alpha")}
+    pace = PACES[kept["pace"] or "Full"]
+    if kept["source"] == "Your own":
+        return Ask(kept.get("text") or "", answer=(kept.get("answer") or "").strip() or None, pace=pace, **drawn)
+    return Ask(find_problem(kept["problem"]).text, problem=kept["problem"], pace=pace, **drawn)
 
 
 def _save(job: Job | None) -> None:
