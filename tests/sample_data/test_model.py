@@ -100,12 +100,13 @@ def test_all_four_signals_on_a_bundled_problem(sample):
 
 
 def test_overclocking_shortens_the_thinking(sample, card):
-    """At the strength chosen on the card, 30 greedy runs are shorter on average than the same runs left alone."""
-    alpha = card["overclocking"]["chosen_alpha"]
-    if not alpha:
-        pytest.skip("the card reports that no strength keeps the accuracy")
+    """At the strength where the card's table is shortest, 30 greedy runs show at least half of the shortening there."""
+    rows = {row["alpha"]: row["thinking_tokens"] for row in card["overclocking"]["table"]}
+    alpha = min(rows, key=lambda alpha: rows[alpha])
+    claimed = 1 - rows[alpha] / rows[0.0]
+    assert alpha > 0
     engine = open_engine(sample)
     asked = problems("dev", 30, start=700)
     plain = [len(trace.thinking) for trace in run_problems(engine, asked)]
     faster = [len(trace.thinking) for trace in run_problems(engine, asked, controls=lambda: [Overclock(alpha)])]
-    assert np.mean(faster) < 0.95 * np.mean(plain)
+    assert 1 - np.mean(faster) / np.mean(plain) > claimed / 2 > 0.05
