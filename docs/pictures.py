@@ -81,7 +81,6 @@ def tour(page: Page, url: str, scheme: str) -> None:
     page.get_by_role("button", name="Saved").wait_for(timeout=WAIT)
     page.get_by_role("link", name="Recordings").click()
     page.get_by_text("What have I recorded?").wait_for(timeout=WAIT)
-    picture("recordings")
     page.get_by_role("button", name="dev-").first.click()
     page.get_by_role("button", name="All recordings").wait_for(timeout=WAIT)
     until(page, 10_000)

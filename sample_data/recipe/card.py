@@ -186,7 +186,7 @@ def closing_push(engine: Engine, count: int = 200) -> dict[str, Any]:
     """Another direction at the same place: the closing mark's row of the unembedding, less the mean row.
 
     Strength is the largest logit bias. The progress direction has to raise the closing mark over "Wait" where the model
-    decides whether to check, and changes numbers elsewhere; this one raises the mark and little else.
+    decides whether to check, and changes numbers elsewhere; this one is made to raise the mark.
     """
     model = engine.model
     assert model.thinking is not None

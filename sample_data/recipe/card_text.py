@@ -177,11 +177,12 @@ def closing(found: Mapping[str, Any]) -> list[str]:
         for r in found["table"]
     ]
     return [
-        "### What shortens it instead",
+        "### Another direction",
         say(
             "The same form and place, another direction: the closing mark's row of the unembedding less the mean row,",
             f"on {found['problems']} held-out problems. Whether to check again is decided at one token a round,",
-            'between the mark and "Wait"; this direction moves that decision and little else.',
+            'between the mark and "Wait"; this direction moves that decision, until it is strong enough',
+            "to break the rest.",
         ),
         table(["largest bias", "thinking tokens", "correct", "answered", "ended"], rows),
     ]
